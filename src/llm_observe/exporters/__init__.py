@@ -1,0 +1,1 @@
+"""Records to somewhere else, one destination a module."""

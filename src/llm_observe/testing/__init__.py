@@ -1,0 +1,1 @@
+"""The kit for users' tests: a memory exporter, a fake provider, fixtures."""

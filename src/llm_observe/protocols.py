@@ -40,7 +40,9 @@ class Exporter(Protocol):
     never in the application's. An exporter may also have ``async def aclose()``, called once after its last batch.
     """
 
-    async def export(self, batch: Batch, /) -> None: ...
+    async def export(self, batch: Batch, /) -> None:
+        """Deliver *batch*, or raise."""
+        ...
 
 
 ExportFunction = Callable[[Batch], object]

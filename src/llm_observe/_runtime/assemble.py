@@ -1,0 +1,286 @@
+"""Attempts to calls, ended scopes to request records. Runs in the sink; time comes in with the exchanges.
+
+A call is emitted when it is settled: at once, unless it failed in a way that clients retry. Such an attempt waits until the retry
+supersedes it, its context moves on to something else, its scope ends, or the retry window passes.
+"""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+
+from llm_observe._runtime.clock import Clock, Ids
+from llm_observe._runtime.items import ALL, Captured, Settle, StepEnded, Told
+from llm_observe._runtime.scope import Scope
+from llm_observe._runtime.tally import Tally
+from llm_observe._runtime.told import told_call
+from llm_observe.records import (
+    AnyRecord,
+    Attempt,
+    Body,
+    Call,
+    CallTotals,
+    Decoded,
+    Error,
+    Exchange,
+    Http,
+    HttpRequest,
+    HttpResponse,
+    Request,
+    ScopeInfo,
+    Status,
+    Step,
+    Url,
+)
+from llm_observe.wire import Unknown, decode
+
+RETRYABLE = frozenset({408, 409, 425, 429})  # and every 5xx: what openai and anthropic retry (wire.md, 8)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MOST_PENDING = 10_000
+
+
+class Pending(msgspec.Struct):
+    """A failed attempt whose client may still retry, with the attempts before it."""
+
+    first: Captured
+    last: Captured
+    decoded: Decoded
+    attempts: tuple[Attempt, ...]
+    body: int  # hash of the request body
+
+
+class Assembler:
+    """Turns what was handed over into records. ``ignored`` counts traffic that was no model call, ``folded`` retries that joined a call."""
+
+    def __init__(self, ids: Ids, clock: Clock, *, service: str | None = None, window: float = 60.0) -> None:
+        self.ids, self.clock, self.service = ids, clock, service
+        self.ignored = self.folded = 0
+        self._window = int(window * 1e9)
+        self._pending: dict[int, Pending] = {}  # by serial of the last attempt, oldest first
+        self._handlers: dict[type, Callable[..., Iterator[AnyRecord]]] = {
+            Scope: self._request,
+            StepEnded: self._step,
+            Told: self._told,
+            Settle: self._settle,
+        }
+
+    @property
+    def pending(self) -> int:
+        """Attempts that wait for their retry."""
+        return len(self._pending)
+
+    def records(self, item: object) -> Iterator[AnyRecord]:
+        """What *item* settles."""
+        return self._handlers.get(type(item), self._exchange)(item)
+
+    def overdue(self) -> Iterator[AnyRecord]:
+        """Calls whose retry window has passed."""
+        limit = self.clock.now() - self._window
+        while self._pending:
+            serial = next(iter(self._pending))
+            if self._pending[serial].last.exchange.ended > limit and len(self._pending) <= MOST_PENDING:
+                return
+            yield self._call(self._pending.pop(serial))
+
+    def rest(self) -> Iterator[AnyRecord]:
+        """Everything that still waits, settled as it is: for the end."""
+        while self._pending:
+            yield self._call(self._pending.pop(next(iter(self._pending))))
+
+    # --- one kind of item each -----------------------------------------------------------------------------------
+
+    def _exchange(self, captured: Captured) -> Iterator[AnyRecord]:
+        decoded = decode(captured.exchange)
+        if isinstance(decoded, Unknown):
+            self.ignored += 1
+            return
+        found = Pending(captured, captured, decoded, (attempt(captured.exchange, decoded),), hash(captured.exchange.request_body))
+        before = self._pending.pop(captured.previous, None)
+        if before is not None:
+            if _repeats(before, found):
+                self.folded += 1
+                found.first, found.attempts = before.first, before.attempts + found.attempts
+            else:
+                yield self._call(before)
+        if _retryable(captured.exchange, decoded):
+            self._pending[captured.serial] = found
+        else:
+            yield self._call(found)
+
+    def _settle(self, item: Settle) -> Iterator[AnyRecord]:
+        if item.serial == ALL:
+            yield from self.rest()
+        if (waiting := self._pending.pop(item.serial, None)) is not None:
+            yield self._call(waiting)
+
+    def _request(self, scope: Scope) -> Iterator[AnyRecord]:
+        for serial in [n for n, waiting in self._pending.items() if waiting.last.scope is scope]:
+            yield self._call(self._pending.pop(serial))
+        tally = scope.tally or Tally()
+        ended = scope.ended or scope.began
+        http = None
+        if scope.method is not None:
+            http = Http(
+                request=HttpRequest(method=scope.method, body=None if scope.request_size is None else Body(size=scope.request_size)),
+                response=HttpResponse(status_code=scope.status_code, body=Body(size=scope.response_size)),
+                route=scope.route,
+            )
+        yield Request(
+            id=scope.id,
+            trace_id=scope.trace_id,
+            span_id=scope.span_id,
+            parent_id=scope.parent_id,
+            request_id=scope.request_id,
+            service=self.service,
+            started_at=instant(scope.started_ns),
+            duration=(ended - scope.began) / 1e9,
+            name=scope.name or f"{scope.method} {scope.route or scope.path}",
+            status=_request_status(scope),
+            error=_request_error(scope),
+            scope=_info(scope, name=False),
+            http=http,
+            url=None if scope.path is None else Url(path=scope.path),
+            disconnected=scope.disconnected,
+            calls=tally.totals(scope.running) if tally.count or scope.running else CallTotals(),
+        )
+
+    def _step(self, step: StepEnded) -> Iterator[AnyRecord]:
+        scope = step.scope
+        status: Status = "cancelled" if step.cancelled else "error" if step.error_type else "ok"
+        yield Step(
+            id=self.ids.record(step.started_ns),
+            trace_id=scope.trace_id if scope else self.ids.trace(),
+            span_id=step.span_id,
+            parent_id=step.parent_id,
+            request_id=scope.request_id if scope else None,
+            service=self.service,
+            started_at=instant(step.started_ns),
+            duration=(step.ended - step.began) / 1e9,
+            name=step.name,
+            status=status,
+            error=Error(type=step.error_type, message=step.error_message) if step.error_type else None,
+            scope=_info(scope),
+            attributes=step.attributes,
+        )
+
+    def _told(self, told: Told) -> Iterator[AnyRecord]:
+        scope = told.scope
+        call = told_call(told, self.ids, instant(told.started_ns), service=self.service, scope=_info(scope))
+        self._add(scope, call, told.began, told.ended)
+        yield call
+
+    # --- putting a call together ---------------------------------------------------------------------------------
+
+    def _call(self, settled: Pending) -> Call:
+        first, last, decoded = settled.first.exchange, settled.last.exchange, settled.decoded
+        scope = settled.first.scope
+        response = decoded.response
+        if decoded.first_chunk_at is not None:
+            response = msgspec.structs.replace(response, time_to_first_chunk=(decoded.first_chunk_at - first.began) / 1e9)
+        model = decoded.request.model
+        call = Call(
+            id=self.ids.record(first.started_ns),
+            trace_id=scope.trace_id if scope else self.ids.trace(),
+            span_id=self.ids.span(),
+            parent_id=settled.first.parent_id,
+            request_id=scope.request_id if scope else None,
+            service=self.service,
+            started_at=instant(first.started_ns),
+            duration=(last.ended - first.began) / 1e9,
+            name=f"{decoded.operation.name} {model}" if model else decoded.operation.name,
+            status=decoded.status,
+            error=decoded.error,
+            scope=_info(scope),
+            operation=decoded.operation,
+            provider=decoded.provider,
+            wire=decoded.wire,
+            server=decoded.server,
+            request=decoded.request,
+            response=response,
+            usage=decoded.usage,
+            system_instructions=decoded.system_instructions,
+            input=decoded.input,
+            output=decoded.output,
+            tool=decoded.tool,
+            attempts=settled.attempts,
+            truncated=decoded.truncated,
+        )
+        self._add(scope, call, first.began, last.ended)
+        return call
+
+    @staticmethod
+    def _add(scope: Scope | None, call: Call, began: int, ended: int) -> None:
+        if scope is not None:
+            if scope.tally is None:
+                scope.tally = Tally()
+            scope.tally.add(call, began, ended)
+
+
+def instant(wall_ns: int) -> datetime:
+    """*wall_ns* nanoseconds since the epoch as UTC, to the microsecond."""
+    return EPOCH + timedelta(microseconds=wall_ns // 1000)
+
+
+def attempt(exchange: Exchange, decoded: Decoded) -> Attempt:
+    """One attempt's facts, as they go on the call's record."""
+    return Attempt(
+        started_at=instant(exchange.started_ns),
+        duration=(exchange.ended - exchange.began) / 1e9,
+        status_code=exchange.status_code,
+        error_type=decoded.error.type if decoded.error else None,
+        provider_request_id=decoded.provider_request_id,
+        retry_after=decoded.retry_after,
+    )
+
+
+def _retryable(exchange: Exchange, decoded: Decoded) -> bool:
+    """Whether clients retry such a failure. One that broke off mid-answer is not retried by any of them."""
+    if decoded.status != "error":
+        return False
+    code = exchange.status_code
+    if code is None:
+        return exchange.end == "error"
+    if exchange.response_headers.get("x-should-retry") == "false":
+        return False
+    return code >= 500 or code in RETRYABLE
+
+
+def _repeats(before: Pending, found: Pending) -> bool:
+    """Whether *found* is the retry of *before*: by the client's own count where it sends one, else by the same bytes to the same place."""
+    was, now = before.last.exchange, found.last.exchange
+    if (was.host, was.path, was.client) != (now.host, now.path, now.client):
+        return False
+    count = now.request_headers.get("x-stainless-retry-count")
+    if count is not None:
+        return count.isdecimal() and int(count) == _count(was) + 1
+    return before.body == found.body
+
+
+def _count(exchange: Exchange) -> int:
+    count = exchange.request_headers.get("x-stainless-retry-count", "0")
+    return int(count) if count.isdecimal() else 0
+
+
+def _request_status(scope: Scope) -> Status:
+    if scope.error_type is not None or (scope.status_code or 0) >= 500:
+        return "error"
+    return "cancelled" if scope.disconnected else "ok"
+
+
+def _request_error(scope: Scope) -> Error | None:
+    if scope.error_type is not None:
+        return Error(type=scope.error_type, message=scope.error_message)
+    return Error(type=str(scope.status_code)) if (scope.status_code or 0) >= 500 else None
+
+
+def _info(scope: Scope | None, *, name: bool = True) -> ScopeInfo | None:
+    if scope is None:
+        return None
+    return ScopeInfo(
+        name=scope.name if name else None,
+        method=scope.method,
+        route=scope.route,
+        user_id=scope.user_id,
+        session_id=scope.session_id,
+        tags=dict(scope.tags),
+    )

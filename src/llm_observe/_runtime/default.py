@@ -1,0 +1,57 @@
+"""The observer that is used where none is named. A default and nothing more: whoever makes an Observer may hand it around instead."""
+
+import threading
+from typing import Any
+
+from llm_observe._runtime.observer import Observer
+from llm_observe._runtime.stats import Stats
+
+_lock = threading.Lock()
+_default: Observer | None = None
+
+
+def configure(**settings: Any) -> Observer:
+    """Make the default observer out of keyword *settings*, the environment and the defaults, start it, and return it.
+
+    A default observer that was there before is drained and closed first.
+
+    :raises SettingsError: for a setting that does not exist or does not fit; the earlier observer then stays.
+    """
+    global _default
+    observer = Observer(**settings)
+    with _lock:
+        before, _default = _default, observer
+    if before is not None:
+        before.shutdown()
+    return observer.start()
+
+
+def default() -> Observer:
+    """The default observer; made from the environment and the defaults when there is none yet, or the last one was shut down."""
+    global _default  # noqa: PLW0603 - the one default there is
+    found = _default
+    if found is None or found.closed:
+        with _lock:
+            if _default is None or _default.closed:
+                _default = Observer()
+            found = _default
+    found.prepare()
+    return found
+
+
+def existing() -> Observer | None:
+    """The default observer if there is one that records, without making one: for the hooks."""
+    found = _default
+    return None if found is None or found.closed else found
+
+
+def flush(timeout: float = 5.0) -> bool:
+    """:meth:`Observer.flush` of the default observer; True at once when there is none."""
+    found = existing()
+    return True if found is None else found.flush(timeout)
+
+
+def shutdown(timeout: float | None = None) -> Stats | None:
+    """:meth:`Observer.shutdown` of the default observer; None when there is none."""
+    found = existing()
+    return None if found is None else found.shutdown(timeout)

@@ -1,0 +1,89 @@
+"""Where the request side leaves things for the sink.
+
+A deque, a length check and a byte count: no lock, because a lock here could be waited for, and a garbage collection inside it
+could come back to it (`__del__` of an abandoned stream hands over too). Anyio's channels begin on the sink's side: they are not
+thread-safe. Costs, measured: an append 40 ns, `call_soon_threadsafe` 5 us, a task started through a portal 80 us.
+
+Counters are bumped with a plain `+=`. CPython switches threads at calls and backward jumps only, none of which lies between the
+load and the store, so no bump is lost; a build without the GIL promises nothing of the sort. The length check makes the bound
+soft by as many records as there are threads.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol
+
+
+class Item(Protocol):
+    """Something on its way to the sink. ``size`` is the bytes that it keeps alive."""
+
+    @property
+    def size(self) -> int: ...
+
+
+class Handover:
+    """Bounded by records and by bytes; what it refuses is counted by reason."""
+
+    def __init__(self, room: int, room_bytes: int, wake: Callable[[], None]) -> None:
+        self.room, self.room_bytes = room, room_bytes
+        self.asleep = True  # the sink will not look by itself: it must be woken
+        self.closed = False
+        self.accepted = 0  # by the request side
+        self.taken = 0  # by the sink
+        self.shed = 0  # accepted without their bodies, for want of bytes
+        self.dropped = {"queue_full_count": 0, "queue_full_bytes": 0, "disabled": 0, "forked_child": 0}
+        self._waiting: deque[tuple[Item, int]] = deque()
+        self._bytes_in = 0
+        self._bytes_out = 0  # only the sink writes it
+        self._wake = wake
+
+    @property
+    def bytes(self) -> int:
+        """Bytes that wait."""
+        return max(0, self._bytes_in - self._bytes_out)
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def put(self, item: Item) -> None:
+        """Leave *item*. Near the byte bound its content goes first, then it is refused, and counted."""
+        if self.closed:
+            self.dropped["disabled"] += 1
+            return
+        if len(self._waiting) >= self.room:
+            self.dropped["queue_full_count"] += 1
+            return
+        size = item.size
+        waiting = self._bytes_in - self._bytes_out
+        if waiting + size > self.room_bytes:
+            shed = getattr(item, "shed", None)
+            if shed is not None:
+                shed(self.room_bytes - waiting)
+                size = item.size
+            if waiting + size > self.room_bytes:
+                self.dropped["queue_full_bytes"] += 1
+                return
+            self.shed += 1
+        self._bytes_in += size
+        self.accepted += 1
+        self._waiting.append((item, size))
+        if self.asleep:
+            self.asleep = False
+            self._wake()
+
+    def order(self, item: Item) -> None:
+        """Leave an instruction to the sink: not bounded, not counted, and it wakes the sink."""
+        self._waiting.append((item, -1))
+        self.asleep = False
+        self._wake()
+
+    def take(self, most: int) -> list[Item]:
+        """What waits, oldest first, *most* at the most. For the sink's thread only."""
+        taken = []
+        for _ in range(min(most, len(self._waiting))):
+            item, size = self._waiting.popleft()
+            if size >= 0:
+                self._bytes_out += size
+                self.taken += 1
+            taken.append(item)
+        return taken

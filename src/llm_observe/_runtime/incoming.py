@@ -1,0 +1,24 @@
+"""What a web request brings along: its id and its trace. One function for ASGI and WSGI."""
+
+import re
+
+from llm_observe._runtime.observer import Observer
+from llm_observe._runtime.scope import Scope
+
+WELL_FORMED = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/+=@-]{0,127}").fullmatch
+TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(?:-.*)?").fullmatch  # W3C Trace Context, 3.2
+
+
+def web_scope(observer: Observer, method: str, path: str, request_id: str | None, traceparent: str | None, size: str | None) -> Scope:
+    """The scope of a web request. An id or a trace that is not well-formed is not honoured: a new one takes its place."""
+    if request_id is not None and not WELL_FORMED(request_id):
+        request_id = None
+    trace_id = parent_id = None
+    if traceparent is not None and (found := TRACEPARENT(traceparent)):
+        trace_id, parent_id = found.groups()
+        if not trace_id.strip("0") or not parent_id.strip("0"):
+            trace_id = parent_id = None
+    scope = Scope(observer, method=method, path=path, request_id=request_id, trace_id=trace_id, parent_id=parent_id)
+    if size is not None and size.isascii() and size.isdecimal():
+        scope.request_size = int(size[:15])
+    return scope

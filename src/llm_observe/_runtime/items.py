@@ -1,0 +1,114 @@
+"""What the request side leaves for the sink, besides a finished :class:`~llm_observe._runtime.scope.Scope`."""
+
+import itertools
+import threading
+from contextvars import ContextVar
+from typing import Any
+
+import msgspec
+
+from llm_observe._runtime.scope import Scope
+from llm_observe.records import Exchange
+
+_serials = itertools.count(1)
+
+last_attempt: ContextVar[int] = ContextVar("llm_observe.last_attempt", default=0)
+"""The serial of the last attempt made in this context. A client's retry runs in the context of the attempt it repeats, so this
+links the two without looking at either; and an attempt that is followed by something else in its context will not be retried."""
+
+OVERHEAD = 1024  # bytes an item keeps alive beside its bodies, near enough
+
+
+def next_serial() -> int:
+    """A number for an attempt, unique in the process, rising."""
+    return next(_serials)
+
+
+class Captured:
+    """An exchange with where it happened. ``previous`` is the serial of the attempt before it in the same context."""
+
+    __slots__ = ("exchange", "parent_id", "previous", "scope", "serial")
+
+    def __init__(self, exchange: Exchange, scope: Scope | None, parent_id: str | None, serial: int, previous: int) -> None:
+        self.exchange, self.scope, self.parent_id = exchange, scope, parent_id
+        self.serial, self.previous = serial, previous
+
+    @property
+    def size(self) -> int:
+        """Bytes of both bodies, where they are kept."""
+        exchange = self.exchange
+        request = exchange.request_size if exchange.request_body is not None else 0
+        return OVERHEAD + request + (0 if "response" in exchange.shed else exchange.response_size)
+
+    def shed(self, room: int) -> None:
+        """Let go of content until it fits in *room* bytes: the prompt first, then the answer."""
+        exchange = self.exchange
+        if exchange.request_body is not None:
+            exchange.request_body = None
+            exchange.shed = (*exchange.shed, "request")
+        if self.size > room and "response" not in exchange.shed:
+            exchange.chunks, exchange.tail = [], []
+            exchange.chunk_times, exchange.tail_times = [], []
+            exchange.shed = (*exchange.shed, "response")
+
+
+class StepEnded(msgspec.Struct, kw_only=True):
+    """A step of the user's, done. Instants as in :class:`~llm_observe.records.Exchange`."""
+
+    name: str
+    span_id: str
+    parent_id: str | None
+    scope: Scope | None
+    started_ns: int
+    began: int
+    ended: int
+    attributes: dict[str, object]
+    error_type: str | None = None
+    error_message: str | None = None
+    cancelled: bool = False
+    size: int = OVERHEAD
+
+
+class Told(msgspec.Struct, kw_only=True):
+    """A call told by hand. The content is as the user gave it; the sink makes messages of it."""
+
+    model: str
+    provider: str
+    operation: str
+    span_id: str
+    parent_id: str | None
+    scope: Scope | None
+    serial: int
+    started_ns: int
+    began: int
+    ended: int = 0
+    first_chunk_at: int | None = None
+    input: Any = None
+    system: str | None = None
+    output: Any = None
+    parameters: dict[str, Any] = {}
+    response_id: str | None = None
+    response_model: str | None = None
+    finish_reasons: tuple[str, ...] = ()
+    usage: dict[str, int] = {}
+    error_type: str | None = None
+    error_message: str | None = None
+    cancelled: bool = False
+    size: int = OVERHEAD
+
+
+ALL = -1
+
+
+class Settle(msgspec.Struct):
+    """No retry of this attempt will come any more; of none at all, where ``serial`` is ``ALL``."""
+
+    serial: int
+    size: int = 0
+
+
+class Flush(msgspec.Struct):
+    """Set ``done`` when all that was handed over before has been exported, or dropped and counted."""
+
+    done: threading.Event
+    size: int = 0

@@ -1,0 +1,355 @@
+"""By hand: steps, scopes without a web framework, calls without HTTP.
+
+Each is a context manager, sync and async, and the first two are decorators for functions, coroutine functions and generators of both
+kinds. Nothing here holds a context-variable token across a `yield` or an `await` of the user's: see `scope.py`.
+"""
+
+import functools
+import inspect
+from collections.abc import AsyncGenerator, Callable, Generator
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from llm_observe._runtime.default import default
+from llm_observe._runtime.items import StepEnded, Told, last_attempt, next_serial
+from llm_observe._runtime.observer import Observer
+from llm_observe._runtime.scope import Frame, Scope, current, entered, frame
+from llm_observe.records import CallRequest
+
+F = TypeVar("F", bound=Callable[..., Any])
+PARAMETERS = frozenset(CallRequest.__struct_fields__) - {"model"}
+
+
+class _Section:
+    """Something with a begin and an end under which other things happen."""
+
+    _before: Frame | None = None
+    _here: Frame | None = None
+
+    def _again(self) -> Self:
+        """A fresh one of the same kind: a decorated function may run many times at once."""
+        raise NotImplementedError
+
+    def _begin(self) -> Frame:
+        raise NotImplementedError
+
+    def _end(self, error: BaseException | None) -> None:
+        raise NotImplementedError
+
+    def __enter__(self) -> Self:
+        self._before = frame.get()
+        self._here = self._begin()
+        frame.set(self._here)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        if frame.get() is self._here:
+            frame.set(self._before)
+        self._end(error)
+
+    async def __aenter__(self) -> Self:
+        return self.__enter__()
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        self.__exit__(kind, error, traceback)
+
+    def __call__(self, function: F) -> F:
+        wrapper: Any
+        if inspect.isasyncgenfunction(function):
+
+            @functools.wraps(function)
+            async def wrapper(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
+                async for value in _drive_async(self._again(), function(*args, **kwargs)):
+                    yield value
+
+        elif inspect.isgeneratorfunction(function):
+
+            @functools.wraps(function)
+            def wrapper(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
+                return (yield from _drive(self._again(), function(*args, **kwargs)))
+
+        elif inspect.iscoroutinefunction(function):
+
+            @functools.wraps(function)
+            async def wrapper(*args: Any, **kwargs: Any) -> Any:
+                with self._again():
+                    return await function(*args, **kwargs)
+
+        else:
+
+            @functools.wraps(function)
+            def wrapper(*args: Any, **kwargs: Any) -> Any:
+                with self._again():
+                    return function(*args, **kwargs)
+
+        return wrapper  # type: ignore[no-any-return]
+
+
+def _drive(section: _Section, generator: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
+    """Run *generator* piece by piece inside *section*'s frame, and outside of it while its consumer has the word."""
+    here, failed = section._begin(), None  # noqa: SLF001 - one file
+    sent: Any = None
+    thrown: BaseException | None = None
+    try:
+        while True:
+            try:
+                with entered(here):
+                    value = generator.send(sent) if thrown is None else generator.throw(thrown)
+            except StopIteration as stop:
+                return stop.value
+            sent = thrown = None
+            try:
+                sent = yield value
+            except GeneratorExit:
+                with entered(here):
+                    generator.close()
+                raise
+            except BaseException as error:
+                thrown = error
+    except BaseException as error:
+        failed = error
+        raise
+    finally:
+        section._end(None if isinstance(failed, GeneratorExit) else failed)  # noqa: SLF001 - one file
+
+
+async def _drive_async(section: _Section, generator: AsyncGenerator[Any, Any]) -> AsyncGenerator[Any, Any]:
+    """:func:`_drive` for an async generator."""
+    here, failed = section._begin(), None  # noqa: SLF001 - one file
+    try:
+        while True:
+            with entered(here):
+                try:
+                    value = await anext(generator)
+                except StopAsyncIteration:
+                    return
+            try:
+                yield value
+            except BaseException:
+                with entered(here):
+                    await generator.aclose()
+                raise
+    except BaseException as error:
+        failed = error
+        raise
+    finally:
+        section._end(None if isinstance(failed, GeneratorExit) else failed)  # noqa: SLF001 - one file
+
+
+def _words(error: BaseException) -> tuple[str, str | None, bool]:
+    """The type and message of *error*, and whether it is a cancellation."""
+    try:
+        message = str(error)[:4096]
+    except Exception:  # somebody else's __str__
+        message = None
+    return type(error).__qualname__, message, not isinstance(error, Exception)
+
+
+class step(_Section):  # noqa: N801 - used as a decorator and in `with`
+    """A named part of a request's work: retrieval, a tool, a chain. Calls made inside have it as parent.
+
+    ::
+
+        with llm_observe.step("retrieve", index="docs"):
+            ...
+
+        @llm_observe.step("rerank")
+        async def rerank(documents): ...
+
+    Inside, ``set(**attributes)`` adds to its record what is known only later.
+    """
+
+    def __init__(self, name: str, /, **attributes: object) -> None:
+        self.name, self.attributes = name, dict(attributes)
+
+    def set(self, **attributes: object) -> None:
+        """Add *attributes* to the step's record."""
+        self.attributes.update(attributes)
+
+    def _again(self) -> "step":
+        return step(self.name, **self.attributes)
+
+    def _begin(self) -> Frame:
+        around = frame.get()
+        self._scope = around.scope if around is not None else None
+        self._parent = around.span_id if around is not None else None
+        self._observer = self._scope.observer if self._scope is not None else default()
+        self._span = self._observer.ids.span()
+        self._started, self._began = self._observer.clock.wall(), self._observer.clock.now()
+        return Frame(self._scope, self._span)
+
+    def _end(self, error: BaseException | None) -> None:
+        kind, message, cancelled = (None, None, False) if error is None else _words(error)
+        self._observer.hand_over(
+            StepEnded(
+                name=self.name,
+                span_id=self._span,
+                parent_id=self._parent,
+                scope=self._scope,
+                started_ns=self._started,
+                began=self._began,
+                ended=self._observer.clock.now(),
+                attributes=dict(self.attributes),
+                error_type=kind,
+                error_message=message,
+                cancelled=cancelled,
+            )
+        )
+
+
+class scope(_Section):  # noqa: N801 - used as a decorator and in `with`
+    """A job, a script, a message from a queue: what a web request is elsewhere. Calls inside join its record.
+
+    ::
+
+        with llm_observe.scope("nightly-job", user="system"):
+            ...
+
+    ``observer`` is the default one where none is given. The value of ``with`` has ``id``, ``trace_id`` and ``request_id``.
+    """
+
+    def __init__(
+        self, name: str, /, *, observer: Observer | None = None, user: str | None = None, session: str | None = None, **tags: object
+    ) -> None:
+        self.name, self._given, self._user, self._session, self._tags = name, observer, user, session, tags
+
+    def _again(self) -> "scope":
+        return scope(self.name, observer=self._given, user=self._user, session=self._session, **self._tags)
+
+    def _begin(self) -> Frame:
+        around = current()
+        observer = self._given or (around.observer if around is not None else default())
+        inner = Scope(observer, name=self.name)
+        if around is not None:
+            inner.trace_id, inner.parent_id = around.trace_id, around.span_id
+        inner.user_id, inner.session_id = self._user, self._session
+        inner.tags.update(self._tags)
+        self._inner = inner
+        return Frame(inner, inner.span_id)
+
+    def _end(self, error: BaseException | None) -> None:
+        if error is not None:
+            if isinstance(error, Exception):
+                self._inner.fail(error)
+            else:
+                self._inner.disconnected = True
+        self._inner.finish()
+
+    def __enter__(self) -> Scope:  # type: ignore[override]
+        super().__enter__()
+        return self._inner
+
+    async def __aenter__(self) -> Scope:  # type: ignore[override]
+        return self.__enter__()
+
+
+class record_call(_Section):  # noqa: N801 - used in `with`
+    """A call to a model that no HTTP hook sees: in this process, over gRPC, through a binary.
+
+    ::
+
+        with llm_observe.record_call("llama-3-8b", provider="llama_cpp", input=prompt) as call:
+            answer = llm(prompt)
+            call.output = answer.text
+            call.usage(input_tokens=answer.n_prompt, output_tokens=answer.n_out)
+
+    ``input`` and ``output`` are a text, a chat message (``{"role": ..., "content": ...}``) or a list of either. Keyword *parameters*
+    are the request's: ``temperature=0.2``, ``max_tokens=100``. An exception that leaves the block is the call's error.
+
+    :raises TypeError: for a parameter that a call's record has no field for.
+    """
+
+    def __init__(
+        self, model: str, /, *, provider: str, operation: str = "chat", input: Any = None, system: str | None = None, **parameters: Any
+    ) -> None:
+        if unknown := parameters.keys() - PARAMETERS:
+            raise TypeError(f"record_call() knows no parameter {min(unknown)!r}; it takes {', '.join(sorted(PARAMETERS))}")
+        self.model, self.provider, self.operation = model, provider, operation
+        self.input, self.system, self.parameters = input, system, parameters
+        self.output: Any = None
+        self.response_id: str | None = None
+        self.response_model: str | None = None
+        self.finish_reasons: tuple[str, ...] = ()
+        self._usage: dict[str, int] = {}
+        self._first: int | None = None
+
+    def usage(
+        self,
+        *,
+        input_tokens: int | None = None,
+        output_tokens: int | None = None,
+        cache_read: int | None = None,
+        cache_write: int | None = None,
+        reasoning: int | None = None,
+    ) -> None:
+        """Say how many tokens it took: totals, with cached ones inside the input and reasoning inside the output."""
+        counts = {
+            "input_tokens": input_tokens,
+            "output_tokens": output_tokens,
+            "cache_read": cache_read,
+            "cache_write": cache_write,
+            "reasoning": reasoning,
+        }
+        self._usage.update({name: count for name, count in counts.items() if count is not None})
+
+    def first_chunk(self) -> None:
+        """Say that the first piece of the answer is there: the time to it goes on record. The first time counts."""
+        if self._first is None:
+            self._first = self._observer.clock.now()
+
+    def _begin(self) -> Frame:
+        around = frame.get()
+        self._scope = around.scope if around is not None else None
+        self._parent = around.span_id if around is not None else None
+        self._observer = self._scope.observer if self._scope is not None else default()
+        self._span, self._serial = self._observer.ids.span(), next_serial()
+        last_attempt.set(self._serial)
+        self._started, self._began = self._observer.clock.wall(), self._observer.clock.now()
+        if self._scope is not None:
+            self._scope.open[self._serial] = self._began
+        return Frame(self._scope, self._span)
+
+    def _end(self, error: BaseException | None) -> None:
+        kind, message, cancelled = (None, None, False) if error is None else _words(error)
+        if self._scope is not None:
+            self._scope.open.pop(self._serial, None)
+        self._observer.hand_over(
+            Told(
+                model=self.model,
+                provider=self.provider,
+                operation=self.operation,
+                span_id=self._span,
+                parent_id=self._parent,
+                scope=self._scope,
+                serial=self._serial,
+                started_ns=self._started,
+                began=self._began,
+                ended=self._observer.clock.now(),
+                first_chunk_at=self._first,
+                input=self.input,
+                system=self.system,
+                output=self.output,
+                parameters=self.parameters,
+                response_id=self.response_id,
+                response_model=self.response_model,
+                finish_reasons=tuple(self.finish_reasons),
+                usage=self._usage,
+                error_type=kind,
+                error_message=message,
+                cancelled=cancelled,
+            )
+        )
+
+
+def tag(*, user: str | None = None, session: str | None = None, **tags: object) -> None:
+    """Put a user, a session and free *tags* on the record of the current request or job, and on all its calls and steps.
+
+    Outside of any scope there is nothing to tag and nothing happens.
+    """
+    here = current()
+    if here is not None:
+        if user is not None:
+            here.user_id = user
+        if session is not None:
+            here.session_id = session
+        here.tags.update(tags)

@@ -1,0 +1,47 @@
+"""What became of everything, in numbers."""
+
+import msgspec
+
+
+class ExporterStats(msgspec.Struct, frozen=True, kw_only=True):
+    """One exporter's side of the conservation law: ``captured == exported + spooled + queued + in_flight + sum(dropped)``.
+
+    ``captured`` and ``queued`` reach back to the hand-over: what waits there is still to come to this exporter, what was refused
+    there never will.
+    """
+
+    captured: int
+    exported: int
+    spooled: int
+    queued: int
+    in_flight: int
+    dropped: dict[str, int]
+    batches: int
+    failures: int
+    last_error: str | None = None
+
+    @property
+    def balanced(self) -> bool:
+        """Whether the law holds: always, while nothing is on the move."""
+        return self.captured == self.exported + self.spooled + self.queued + self.in_flight + sum(self.dropped.values())
+
+
+class Stats(msgspec.Struct, frozen=True, kw_only=True):
+    """An observer in numbers.
+
+    ``waiting`` and ``waiting_bytes`` stand at the hand-over, ``pending`` are failed attempts that may still be retried, ``folded``
+    retries that joined a call, ``ignored`` traffic that turned out to be no model call, ``shed`` items accepted without their
+    content, ``errors`` failures of our own that the application never saw.
+    """
+
+    accepted: int
+    waiting: int
+    waiting_bytes: int
+    pending: int
+    folded: int
+    ignored: int
+    filtered: int
+    shed: int
+    errors: int
+    running: bool
+    exporters: dict[str, ExporterStats]

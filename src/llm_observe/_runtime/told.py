@@ -1,0 +1,85 @@
+"""A call told by hand becomes the same Call as one read off the wire."""
+
+from datetime import datetime
+from typing import Any
+
+from llm_observe._runtime.clock import Ids
+from llm_observe._runtime.items import Told
+from llm_observe.records import (
+    AnyPart,
+    Call,
+    CallRequest,
+    CallResponse,
+    Error,
+    Generic,
+    Input,
+    InputTokens,
+    Message,
+    Operation,
+    Output,
+    OutputTokens,
+    Provider,
+    ScopeInfo,
+    Text,
+    Usage,
+)
+
+
+def told_call(told: Told, ids: Ids, started_at: datetime, *, service: str | None, scope: ScopeInfo | None) -> Call:
+    """The record of *told*."""
+    where, usage, output = told.scope, told.usage, told.output
+    inputs = messages(told.input, role="user")
+    return Call(
+        id=ids.record(told.started_ns),
+        trace_id=where.trace_id if where else ids.trace(),
+        span_id=told.span_id,
+        parent_id=told.parent_id,
+        request_id=where.request_id if where else None,
+        service=service,
+        started_at=started_at,
+        duration=(told.ended - told.began) / 1e9,
+        name=f"{told.operation} {told.model}",
+        status="cancelled" if told.cancelled else "error" if told.error_type else "ok",
+        error=Error(type=told.error_type, message=told.error_message) if told.error_type else None,
+        scope=scope,
+        operation=Operation(name=told.operation),
+        provider=Provider(name=told.provider),
+        request=CallRequest(model=told.model, **told.parameters),
+        response=CallResponse(
+            id=told.response_id,
+            model=told.response_model,
+            finish_reasons=told.finish_reasons,
+            time_to_first_chunk=None if told.first_chunk_at is None else (told.first_chunk_at - told.began) / 1e9,
+        ),
+        usage=Usage(
+            input_tokens=usage.get("input_tokens"),
+            output_tokens=usage.get("output_tokens"),
+            cache_read=InputTokens(input_tokens=usage["cache_read"]) if "cache_read" in usage else None,
+            cache_write=InputTokens(input_tokens=usage["cache_write"]) if "cache_write" in usage else None,
+            reasoning=OutputTokens(output_tokens=usage["reasoning"]) if "reasoning" in usage else None,
+        ),
+        system_instructions=() if told.system is None else (Text(content=told.system),),
+        input=Input(messages=inputs, count=len(inputs) or None),
+        output=Output(messages=messages(output, role="assistant")),
+    )
+
+
+def messages(content: Any, role: str) -> tuple[Message, ...]:
+    """Messages out of what people have at hand: a text, a chat message, or a list of either."""
+    if content is None:
+        return ()
+    if isinstance(content, list | tuple):
+        return tuple(_message(one, role) for one in content)
+    return (_message(content, role),)
+
+
+def _message(content: Any, role: str) -> Message:
+    if isinstance(content, Message):
+        return content
+    if isinstance(content, dict) and "content" in content:
+        return Message(role=str(content.get("role", role)), parts=(_part(content["content"]),))
+    return Message(role=role, parts=(_part(content),))
+
+
+def _part(content: Any) -> AnyPart:
+    return Text(content=content) if isinstance(content, str) else Generic(generic_type=type(content).__name__, content=content)

@@ -1,0 +1,193 @@
+"""ASGI: a scope per request, from the first byte to the last of the body and its background tasks.
+
+Pure ASGI: it reads no body, starts no task and keeps nothing on itself. ``LLMObserveMiddleware`` wraps any ASGI application:
+
+::
+
+    app = LLMObserveMiddleware(app)
+"""
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from llm_observe._runtime.default import default
+from llm_observe._runtime.incoming import web_scope
+from llm_observe._runtime.observer import Observer
+from llm_observe._runtime.scope import Frame, Scope, current, frame
+from llm_observe.errors import SettingsError
+
+Message = MutableMapping[str, Any]
+AsgiScope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[AsgiScope, Receive, Send], Awaitable[None]]
+
+
+class LLMObserveMiddleware:
+    """Records each request and the model calls made in it.
+
+    The default observer is used where no *observer* is given; *settings* by keyword make an observer of this middleware's own. With
+    a lifespan, the observer starts when the application does and is drained before its shutdown completes.
+
+    :raises SettingsError: for settings that do not fit, or an observer and settings together.
+    """
+
+    def __init__(self, app: App, *, observer: Observer | None = None, **settings: Any) -> None:
+        if observer is not None and settings:
+            raise SettingsError(f"observer= and {next(iter(settings))}= do not go together: give the settings to the Observer.")
+        self.app = app
+        self._given, self._settings = observer, settings
+        self._own: Observer | None = None
+        self.observer.prepare()
+
+    @property
+    def observer(self) -> Observer:
+        """The observer that this middleware records with. Its own one is made anew when a lifespan has closed it."""
+        if self._given is not None:
+            return self._given
+        if not self._settings:
+            return default()
+        if self._own is None or self._own.closed:
+            self._own = Observer(**self._settings)
+        return self._own
+
+    async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
+        """Serve one request, observed."""
+        kind = scope["type"]
+        if kind == "lifespan":
+            return await self._lifespan(scope, receive, send)
+        observer = self.observer
+        if kind not in {"http", "websocket"} or not observer.enabled:
+            return await self.app(scope, receive, send)
+        around = current()
+        if around is not None and around.observer is observer:  # mounted inside an observed app: one request, one record
+            return await self.app(scope, receive, send)
+        return await self._observed(observer, scope, receive, send)
+
+    async def _observed(self, observer: Observer, scope: AsgiScope, receive: Receive, send: Send) -> None:
+        try:
+            here = begin(observer, scope)
+            here.route = lambda: self.route(scope)
+            on_receive, on_send = (web_socket if scope["type"] == "websocket" else http)(here, scope, receive, send)
+        except Exception as error:
+            observer.guard.caught(error, "the ASGI middleware")
+            return await self.app(scope, receive, send)
+        before = frame.get()
+        frame.set(Frame(here, here.span_id))
+        try:
+            await self.app(scope, on_receive, on_send)
+        except Exception as error:
+            here.fail(error)
+            raise
+        except BaseException:  # the server cancels what nobody waits for any more
+            here.disconnected = True
+            raise
+        finally:
+            frame.set(before)
+            here.finish()
+
+    def route(self, scope: AsgiScope) -> str | None:
+        """The template of the route that matched, where the framework leaves it in *scope*. Read in the sink."""
+        return None
+
+    async def _lifespan(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
+        self.observer.start()
+
+        async def drained(message: Message) -> None:
+            if message["type"] in {"lifespan.shutdown.complete", "lifespan.shutdown.failed", "lifespan.startup.failed"}:
+                await self._drain()
+            await send(message)
+
+        await self.app(scope, receive, drained)
+
+    async def _drain(self) -> None:
+        """Bring out what is left. An observer that was given is its giver's to close."""
+        if self._given is not None:
+            await self._given.aflush(self._given.settings.drain_timeout, final=True)
+        else:
+            await self.observer.ashutdown()
+
+
+def begin(observer: Observer, scope: AsgiScope) -> Scope:
+    """The scope for an ASGI request: one walk over its headers."""
+    wanted = observer.request_id_name
+    request_id = traceparent = size = None
+    for name, value in scope["headers"]:
+        if name == wanted:
+            request_id = value.decode("latin-1")
+        elif name == b"traceparent":
+            traceparent = value.decode("latin-1")
+        elif name == b"content-length":
+            size = value.decode("latin-1")
+    return web_scope(observer, scope.get("method", "GET"), scope["path"], request_id, traceparent, size)
+
+
+def http(here: Scope, scope: AsgiScope, receive: Receive, send: Send) -> tuple[Receive, Send]:
+    """*receive* and *send* of an HTTP request, watched."""
+    name, value = here.observer.request_id_name, here.request_id.encode("latin-1")
+
+    async def on_receive() -> Message:
+        message = await receive()
+        if message["type"] == "http.disconnect" and here.ended is None:
+            here.disconnected = True
+            here.respond()
+        return message
+
+    async def on_send(message: Message) -> None:
+        kind = message["type"]
+        if kind == "http.response.start":
+            here.status_code = message["status"]
+            headers = list(message.get("headers", ()))
+            if not any(key.lower() == name for key, _ in headers):
+                headers.append((name, value))
+            message = {**message, "headers": headers}
+        elif kind == "http.response.body":
+            here.response_size += len(message.get("body", b""))
+        try:
+            await send(message)
+        except OSError:  # the client has left: ASGI 2.4 says so here
+            if here.ended is None:
+                here.disconnected = True
+                here.respond()
+            raise
+        if kind == "http.response.body" and not message.get("more_body", False):
+            here.respond()
+
+    return on_receive, on_send
+
+
+def web_socket(here: Scope, scope: AsgiScope, receive: Receive, send: Send) -> tuple[Receive, Send]:
+    """*receive* and *send* of a WebSocket, watched: its request lasts until one side closes."""
+    name, value = here.observer.request_id_name, here.request_id.encode("latin-1")
+    here.name = f"WEBSOCKET {here.path}"
+    here.request_size = 0
+
+    async def on_receive() -> Message:
+        message = await receive()
+        if message["type"] == "websocket.receive":
+            here.request_size = (here.request_size or 0) + _size(message)
+        elif message["type"] == "websocket.disconnect":
+            here.respond()
+        return message
+
+    async def on_send(message: Message) -> None:
+        kind = message["type"]
+        if kind == "websocket.accept":
+            here.status_code = 101
+            message = {**message, "headers": [*message.get("headers", ()), (name, value)]}
+        elif kind == "websocket.send":
+            here.response_size += _size(message)
+        elif kind == "websocket.http.response.start":
+            here.status_code = message["status"]
+        await send(message)
+        if kind == "websocket.close":
+            if here.status_code is None:
+                here.status_code = 403
+            here.respond()
+
+    return on_receive, on_send
+
+
+def _size(message: Message) -> int:
+    data, text = message.get("bytes"), message.get("text")
+    return len(data) if data is not None else len(text or "")

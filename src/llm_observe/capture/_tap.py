@@ -1,0 +1,144 @@
+"""Watches one exchange. Knows bytes and instants; knows nothing of sync or async, nor of any client library.
+
+Everything here runs on the application's thread: stamp, keep the reference, go on. Nothing is parsed, copied or waited for.
+"""
+
+from collections import deque
+from collections.abc import Iterable
+
+from llm_observe._runtime.default import existing
+from llm_observe._runtime.items import Captured, last_attempt, next_serial
+from llm_observe._runtime.observer import Observer
+from llm_observe._runtime.scope import SUPPRESSED, frame
+from llm_observe.records import End, Exchange
+from llm_observe.wire import may_be_call
+
+# Allow-lists: what is not here is never queued, let alone recorded (wire.md, 7 and 9).
+REQUEST_HEADERS = frozenset({b"content-type", b"content-encoding", b"x-stainless-retry-count", b"anthropic-version"})
+RESPONSE_HEADERS = frozenset(
+    {
+        b"content-type",
+        b"content-encoding",
+        b"date",
+        b"x-request-id",
+        b"request-id",
+        b"apim-request-id",
+        b"x-ds-trace-id",
+        b"mistral-correlation-id",
+        b"retry-after",
+        b"retry-after-ms",
+        b"x-should-retry",
+        b"openai-processing-ms",
+    }
+)
+TAIL = 256 * 1024  # bytes kept from the end of a response that is too long to keep whole: the usage is there
+
+
+class Tap(Captured):
+    """One exchange being watched. ``end`` may come from anywhere, the garbage collector too; the first one counts."""
+
+    __slots__ = ("_keep", "_now", "_over", "_room", "_stamp", "_tail_size", "observer")
+
+    def __init__(self, observer: Observer, exchange: Exchange, *, room: int) -> None:
+        here = frame.get()
+        serial = next_serial()
+        scope = here.scope if here is not None else None
+        super().__init__(exchange, scope, here.span_id if here is not None else None, serial, last_attempt.get())
+        last_attempt.set(serial)
+        self.observer = observer
+        self._now, self._room, self._over = observer.clock.now, room, False
+        self._keep, self._stamp = exchange.chunks.append, exchange.chunk_times.append
+        exchange.started_ns, exchange.began = observer.clock.wall(), self._now()
+        if scope is not None:
+            scope.open[serial] = exchange.began
+
+    def headers(self, status_code: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
+        """The answer has begun."""
+        exchange = self.exchange
+        exchange.headers_at = self._now()
+        exchange.status_code = status_code
+        exchange.response_headers = pick(headers, RESPONSE_HEADERS)
+
+    def chunk(self, data: bytes) -> None:
+        """A piece of the answer has been read."""
+        self._stamp(self._now())
+        self._keep(data)
+        self._room -= len(data)
+        if self._room < 0:
+            self._overflow(len(data))
+
+    def whole(self, data: bytes) -> None:
+        """The answer is there in one piece, free of its content-encoding."""
+        exchange = self.exchange
+        exchange.content_decoded = True
+        exchange.response_size = len(data)
+        if len(data) <= self._room:
+            exchange.chunks.append(data)
+        else:
+            exchange.shed = (*exchange.shed, "response")
+
+    def fail(self, error: BaseException) -> None:
+        """The exchange ended with *error*, which goes on to the application."""
+        exchange = self.exchange
+        exchange.error_type = type(error).__name__
+        if isinstance(error, Exception):
+            try:
+                exchange.error_message = str(error)[:4096]
+            except Exception:  # somebody else's __str__
+                exchange.error_message = None
+            self.end("error")
+        else:  # a cancellation, Ctrl-C: nobody's fault
+            self.end("cancelled")
+
+    def end(self, how: End) -> None:
+        """Nothing more will come: hand over. Only the first end counts."""
+        exchange = self.exchange
+        if exchange.end != "open":
+            return
+        exchange.end = how
+        exchange.ended = self._now()
+        if not exchange.response_size:
+            exchange.response_size = sum(map(len, exchange.chunks))
+        if self._over:
+            exchange.tail, exchange.tail_times = list(exchange.tail), list(exchange.tail_times)
+        if self.scope is not None:
+            self.scope.open.pop(self.serial, None)
+        self.observer.hand_over(self)
+
+    def _overflow(self, size: int) -> None:
+        """Keep the end of what is too long, and let go of its middle."""
+        exchange = self.exchange
+        if not self._over:
+            self._over = True
+            exchange.response_size = sum(map(len, exchange.chunks))
+            tail: deque[bytes] = deque()
+            times: deque[int] = deque()
+            self._keep, self._stamp, self._tail_size = tail.append, times.append, 0
+            exchange.tail, exchange.tail_times = tail, times  # type: ignore[assignment]
+            return
+        exchange.response_size += size
+        self._tail_size += size
+        while self._tail_size > TAIL and len(exchange.tail) > 1:
+            self._tail_size -= len(exchange.tail.popleft())  # type: ignore[attr-defined]
+            exchange.tail_times.popleft()  # type: ignore[attr-defined]
+
+
+def pick(headers: Iterable[tuple[bytes, bytes]], allowed: frozenset[bytes]) -> dict[str, str]:
+    """The allowed ones of *headers*, names in lower case."""
+    found = {}
+    for name, value in headers:
+        lower = name.lower()
+        if lower in allowed:
+            found[lower.decode()] = value.decode("latin-1")
+    return found
+
+
+def observer_here(method: str, path: bytes) -> Observer | None:
+    """Who is to be told of a request to *path*: nobody, when it is no model call, or our own exporters', or nobody observes."""
+    if not may_be_call(method, path):
+        return None
+    here = frame.get()
+    if here is None or here.scope is None:
+        return None if here is SUPPRESSED else existing()
+    observer = here.scope.observer
+    return None if observer.closed or not observer.enabled else observer

@@ -1,0 +1,67 @@
+"""Flask: one line, or two with an application factory.
+
+::
+
+    LLMObserve(app)
+
+    observe = LLMObserve()
+    observe.init_app(app)
+"""
+
+from typing import Any
+
+from llm_observe._runtime.observer import Observer
+from llm_observe._runtime.scope import Scope
+from llm_observe.errors import missing
+from llm_observe.settings import PREFIX
+from llm_observe.wsgi import KEY, LLMObserveWSGI
+
+try:
+    from flask import Flask, got_request_exception, request, request_started
+except ModuleNotFoundError as error:
+    raise missing(error, extra="flask") from None
+
+
+class LLMObserve:
+    """The extension. Settings are keywords here, ``LLM_OBSERVE_*`` in ``app.config``, or the environment, in that order.
+
+    Its state for an application stands in ``app.extensions["llm_observe"]``: the :class:`~llm_observe.Observer`.
+
+    :raises SettingsError: for settings that do not fit, or an observer and settings together.
+    """
+
+    def __init__(self, app: Flask | None = None, *, observer: Observer | None = None, **settings: Any) -> None:
+        self._given, self._settings = observer, settings
+        if app is not None:
+            self.init_app(app)
+
+    def init_app(self, app: Flask) -> None:
+        """Observe *app*. A second time it does nothing."""
+        if "llm_observe" in app.extensions:
+            return
+        configured = {key.removeprefix(PREFIX).lower(): value for key, value in app.config.items() if key.startswith(PREFIX)}
+        settings = configured | self._settings if self._given is None else self._settings
+        middleware = LLMObserveWSGI(app.wsgi_app, observer=self._given, **settings)
+        app.wsgi_app = middleware  # type: ignore[method-assign]
+        app.extensions["llm_observe"] = middleware.observer
+        request_started.connect(_routed, app)
+        got_request_exception.connect(_failed, app)
+
+
+def _scope() -> Scope | None:
+    found = request.environ.get(KEY)
+    return found if isinstance(found, Scope) else None
+
+
+def _routed(app: Flask, **_: Any) -> None:
+    """Flask has matched the route: its template goes on record."""
+    here = _scope()
+    if here is not None and request.url_rule is not None:
+        here.route = request.script_root + request.url_rule.rule
+
+
+def _failed(app: Flask, exception: BaseException, **_: Any) -> None:
+    """The view raised what no error handler took: Flask makes a 500 of it, and the scope keeps what it was."""
+    here = _scope()
+    if here is not None:
+        here.fail(exception)

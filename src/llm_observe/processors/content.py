@@ -1,0 +1,46 @@
+"""How much of prompts and answers stays on record."""
+
+from collections.abc import Callable
+
+import msgspec
+
+from llm_observe.records import AnyRecord, Call, Input, Message, Output, Tool, ToolDefinition
+
+
+def content(level: str) -> Callable[[AnyRecord], AnyRecord] | None:
+    """The processor for *level*: None where there is nothing to take away.
+
+    ``metadata`` keeps who spoke, in how many parts, and the names of tools offered; ``none`` keeps the counts only.
+    """
+    return {"full": None, "metadata": outline, "none": bare}[level]
+
+
+def bare(record: AnyRecord) -> AnyRecord:
+    """*record* without a word of content. What the error said goes too: it may quote the prompt."""
+    if record.error is not None and record.error.message is not None:
+        record = msgspec.structs.replace(record, error=msgspec.structs.replace(record.error, message=None))
+    if not isinstance(record, Call):
+        return record
+    return msgspec.structs.replace(
+        record,
+        system_instructions=(),
+        input=Input(count=record.input.count),
+        output=Output(type=record.output.type),
+        tool=Tool(definitions=tuple(ToolDefinition(type=tool.type, name=tool.name) for tool in record.tool.definitions)),
+    )
+
+
+def outline(record: AnyRecord) -> AnyRecord:
+    """*record* with the roles of its messages and none of their words."""
+    stripped = bare(record)
+    if not isinstance(record, Call) or not isinstance(stripped, Call):
+        return stripped
+    return msgspec.structs.replace(
+        stripped,
+        input=Input(count=record.input.count, messages=_roles(record.input.messages)),
+        output=Output(type=record.output.type, messages=_roles(record.output.messages)),
+    )
+
+
+def _roles(messages: tuple[Message, ...]) -> tuple[Message, ...]:
+    return tuple(Message(role=message.role, finish_reason=message.finish_reason) for message in messages)

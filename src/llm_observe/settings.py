@@ -1,0 +1,117 @@
+"""Everything that can be set.
+
+Keyword arguments first, then ``LLM_OBSERVE_*`` from the environment, then the defaults below. The environment is read here and
+nowhere else. Unknown or impossible settings raise :class:`SettingsError` at start-up, naming the setting, what was expected and
+what to do.
+"""
+
+import difflib
+import os
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, get_args, get_type_hints
+
+import msgspec
+from msgspec import Meta
+
+from llm_observe.errors import SettingsError
+
+PREFIX = "LLM_OBSERVE_"
+
+Content = Literal["full", "metadata", "none"]
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that can be set: the default, and what it buys. Sizes are bytes, times are seconds."""
+
+    enabled: Annotated[bool, Meta(description="false: no hook, no thread, no record")] = True
+    service: Annotated[str | None, Meta(description="a name for this application, written on every record")] = None
+    exporters: Annotated[
+        tuple[Any, ...] | None,
+        Meta(description="where records go: URLs (`stdout`, `file:./dir`, `https://host/path`), exporter objects or functions"),
+    ] = None
+    processors: Annotated[
+        tuple[Any, ...], Meta(description="functions that see each record in the sink; in Python only, not in the environment")
+    ] = ()
+    content: Annotated[Content, Meta(description="how much of prompts and answers is recorded: full, metadata or none")] = "full"
+    directory: Annotated[str, Meta(description="where the file exporter writes when no directory is named", min_length=1)] = ".llm-observe"
+    file_max_bytes: Annotated[int, Meta(description="size at which a record file is closed and a new one begun", ge=4096)] = 64 * 2**20
+    file_total_bytes: Annotated[int, Meta(description="size of all record files together; the oldest go first", ge=4096)] = 2**30
+    http_headers: Annotated[
+        dict[str, str], Meta(description="headers of the http exporter; in the environment `name=value,name=value`")
+    ] = {}
+    queue_records: Annotated[int, Meta(description="records that may wait for the sink; more are dropped, and counted", ge=1)] = 10_000
+    queue_bytes: Annotated[int, Meta(description="bytes that may wait for the sink; content is shed first", ge=65536)] = 64 * 2**20
+    body_bytes: Annotated[int, Meta(description="bytes kept of one request or response body", ge=1024)] = 4 * 2**20
+    batch_records: Annotated[int, Meta(description="records in one batch at most", ge=1)] = 512
+    batch_bytes: Annotated[int, Meta(description="bytes in one batch at most", ge=1024)] = 4 * 2**20
+    batch_age: Annotated[float, Meta(description="seconds the first record of a batch may wait for company", ge=0)] = 1.0
+    retry_window: Annotated[float, Meta(description="seconds a failed attempt waits for the client's retry", ge=0)] = 60.0
+    drain_timeout: Annotated[float, Meta(description="seconds a drain may take at shutdown", ge=0)] = 5.0
+    request_id_header: Annotated[str, Meta(description="header that carries the request id, in and out", pattern=r"^[A-Za-z0-9-]+$")] = (
+        "x-request-id"
+    )
+    follow_threads: Annotated[bool, Meta(description="calls made in ThreadPoolExecutor threads keep with their request")] = True
+    strict: Annotated[bool, Meta(description="our own errors are raised instead of counted: for tests")] = False
+
+
+HINTS = get_type_hints(Settings, include_extras=True)
+NAMES = Settings.__struct_fields__
+PYTHON_ONLY = frozenset({"processors"})
+
+
+def describe(name: str) -> str:
+    """What the setting *name* is for."""
+    return str(get_args(HINTS[name])[1].description)
+
+
+def resolve(keywords: Mapping[str, Any], env: Mapping[str, str] | None = None) -> tuple[Settings, dict[str, str]]:
+    """Settings out of *keywords* and *env* (the process's when None), with where each came from.
+
+    :raises SettingsError: for a name that does not exist or a value that does not fit.
+    """
+    found: dict[str, Any] = {}
+    sources = dict.fromkeys(NAMES, "default")
+    for key, text in (os.environ if env is None else env).items():
+        if key.startswith(PREFIX):
+            name = _known(key.removeprefix(PREFIX).lower(), where=key, shape=lambda n: PREFIX + n.upper())
+            if name in PYTHON_ONLY:
+                raise SettingsError(f"{key}: {name} can only be set in Python. Remove the variable and pass {name}=[...].")
+            found[name] = _convert(name, _split(name, text, where=key), where=f"{key}={text!r}")
+            sources[name] = f"environment {key}"
+    for key, value in keywords.items():
+        name = _known(key, where=f"{key}=", shape=lambda n: n)
+        found[name] = _convert(name, value, where=f"{key}={value!r}")
+        sources[name] = "keyword"
+    return Settings(**found), sources
+
+
+def _known(name: str, *, where: str, shape: Any) -> str:
+    if name in NAMES:
+        return name
+    near = difflib.get_close_matches(name, NAMES, n=1)
+    hint = f"Did you mean {shape(near[0])}?" if near else f"Settings are: {', '.join(NAMES)}."
+    raise SettingsError(f"{where}: there is no setting of that name. {hint}")
+
+
+def _split(name: str, text: str, *, where: str) -> Any:
+    if name == "exporters":
+        return [part.strip() for part in text.split(",") if part.strip()]
+    if name == "http_headers":
+        pairs = [part.partition("=") for part in text.split(",") if part.strip()]
+        if wrong := [key for key, sign, _ in pairs if not sign]:
+            raise SettingsError(f"{where}: expected `name=value,name=value`, and {wrong[0]!r} has no `=`.")
+        return {key.strip(): value.strip() for key, _, value in pairs}
+    return text
+
+
+def _convert(name: str, value: Any, *, where: str) -> Any:
+    if name in {"exporters", "processors"}:
+        if isinstance(value, str) or not hasattr(value, "__iter__"):
+            value = [value]
+        return tuple(value)
+    try:
+        return msgspec.convert(value, HINTS[name], strict=False)
+    except msgspec.ValidationError as error:
+        if name == "http_headers":
+            where = "http_headers"  # their values are secrets
+        raise SettingsError(f"{where}: {error}. {name} is {describe(name)}.") from None

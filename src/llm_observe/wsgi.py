@@ -1,0 +1,147 @@
+"""WSGI: a scope per request, which lasts as long as the iteration of the body, not the call.
+
+::
+
+    application = LLMObserveWSGI(application)
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from llm_observe._runtime.default import default
+from llm_observe._runtime.incoming import web_scope
+from llm_observe._runtime.observer import Observer
+from llm_observe._runtime.scope import Frame, Scope, current, frame
+from llm_observe.errors import SettingsError
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+KEY = "llm_observe.scope"
+"""Where the request's scope stands in the environ."""
+
+
+class LLMObserveWSGI:
+    """Records each request and the model calls made in it. *observer* and *settings* as in :class:`llm_observe.asgi.LLMObserveMiddleware`.
+
+    :raises SettingsError: for settings that do not fit, or an observer and settings together.
+    """
+
+    def __init__(self, app: "WSGIApplication", *, observer: Observer | None = None, **settings: Any) -> None:
+        if observer is not None and settings:
+            raise SettingsError(f"observer= and {next(iter(settings))}= do not go together: give the settings to the Observer.")
+        self.app = app
+        self._observer = Observer(**settings) if settings else observer
+        self.observer.prepare()
+
+    @property
+    def observer(self) -> Observer:
+        """The observer that this middleware records with."""
+        return self._observer or default()
+
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        """Serve one request, observed."""
+        observer = self.observer
+        around = current()
+        if not observer.enabled or (around is not None and around.observer is observer):
+            return self.app(environ, start_response)
+        try:
+            here = begin(observer, environ)
+        except Exception as error:
+            observer.guard.caught(error, "the WSGI middleware")
+            return self.app(environ, start_response)
+        environ[KEY] = here
+        before = frame.get()
+        frame.set(Frame(here, here.span_id))
+        try:
+            body = self.app(environ, _watched(here, start_response))
+        except BaseException as error:
+            here.fail(error)
+            here.finish()
+            raise
+        else:
+            if _is_file(body, environ):  # the server sends it by itself, if it gets it as it is
+                here.finish()
+                return body
+            return Body(here, body, frame.get())
+        finally:
+            frame.set(before)
+
+
+class Body:
+    """The body, watched. Between its pieces the server has the word: each piece runs in the scope, and the scope is left after it.
+
+    What a piece leaves behind (a step that spans several) is there again for the next: the frame is carried, not a token.
+    """
+
+    def __init__(self, scope: Scope, body: Iterable[bytes], here: Frame | None) -> None:
+        self._scope, self._body, self._here = scope, body, here
+        self._iterator: Iterator[bytes] | None = None
+        self._whole = False
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        before = frame.get()
+        frame.set(self._here)
+        try:
+            if self._iterator is None:
+                self._iterator = iter(self._body)
+            data = next(self._iterator)
+        except StopIteration:
+            self._whole = True
+            self._scope.respond()
+            raise
+        except BaseException as error:
+            self._scope.fail(error)
+            raise
+        finally:
+            self._here = frame.get()
+            frame.set(before)
+        self._scope.response_size += len(data)
+        return data
+
+    def close(self) -> None:
+        """The server is done with the body, at its end or before: by PEP 3333 this always comes."""
+        before = frame.get()
+        frame.set(self._here)
+        try:
+            close = getattr(self._body, "close", None)
+            if close is not None:
+                close()
+        finally:
+            frame.set(before)
+            if not self._whole and self._scope.error_type is None and not _known_length(self._body):
+                self._scope.disconnected = True
+            self._scope.finish()
+
+
+def begin(observer: Observer, environ: "WSGIEnvironment") -> Scope:
+    """The scope for a WSGI request."""
+    get = environ.get
+    path = (get("SCRIPT_NAME", "") + get("PATH_INFO", "")).encode("latin-1").decode("utf-8", "replace")
+    name = "HTTP_" + observer.settings.request_id_header.upper().replace("-", "_")
+    return web_scope(observer, get("REQUEST_METHOD", "GET"), path, get(name), get("HTTP_TRACEPARENT"), get("CONTENT_LENGTH") or None)
+
+
+def _watched(here: Scope, start_response: "StartResponse") -> Callable[..., Any]:
+    name, value = here.observer.settings.request_id_header, here.request_id
+
+    def started(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+        code = status[:3]
+        here.status_code = int(code) if code.isdecimal() else None
+        if not any(key.lower() == name.lower() for key, _ in headers):
+            headers = [*headers, (name, value)]
+        return start_response(status, headers, exc_info) if exc_info else start_response(status, headers)
+
+    return started
+
+
+def _is_file(body: object, environ: "WSGIEnvironment") -> bool:
+    wrapper = environ.get("wsgi.file_wrapper")
+    return isinstance(wrapper, type) and isinstance(body, wrapper)
+
+
+def _known_length(body: object) -> bool:
+    return isinstance(body, list | tuple)

@@ -100,12 +100,8 @@ class Observer:
 
     def prepare(self) -> None:
         """Install the hooks and the exit handler; the thread starts with the first record. Safe to call twice."""
-        if self._started or self.closed or not self.enabled:
+        if self.closed or not self.enabled or not self._first():
             return
-        with self._lock:
-            if self._started:
-                return
-            self._started = True
         plugs.hook()
         if self.settings.follow_threads:
             threads.install()
@@ -116,6 +112,14 @@ class Observer:
             with contextlib.suppress(RuntimeError):  # it is too late for that
                 register(_at_thread_exit, me)
         atexit.register(_at_exit, me)
+
+    def _first(self) -> bool:
+        """Whether this is the first start: true once."""
+        if self._started:
+            return False
+        with self._lock:
+            started, self._started = self._started, True
+        return not started
 
     def _wake(self) -> None:
         try:

@@ -23,8 +23,8 @@ def _in_frame(here: Frame, work: Callable[..., Any], /, *args: Any, **kwargs: An
 def _submit(self: ThreadPoolExecutor, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]":
     here = frame.get()
     if here is None:
-        return _original(self, fn, *args, **kwargs)
-    return _original(self, _in_frame, here, fn, *args, **kwargs)
+        return _original(self, fn, *args, **kwargs)  # type: ignore[no-any-return]
+    return _original(self, _in_frame, here, fn, *args, **kwargs)  # type: ignore[no-any-return]
 
 
 def install() -> None:
@@ -36,4 +36,4 @@ def install() -> None:
 def uninstall() -> None:
     """Take it out again, if it is still ours to take."""
     if ThreadPoolExecutor.submit is _submit:
-        ThreadPoolExecutor.submit = _original  # type: ignore[method-assign,assignment]
+        ThreadPoolExecutor.submit = _original  # type: ignore[method-assign]

@@ -426,14 +426,14 @@ class CallTotals(Shape, frozen=True, kw_only=True):
     serial, sum above wall means parallel. ``running`` is how many had not ended when the response did (or the client left).
     """
 
-    count: int = 0
-    errors: int = 0
-    retries: int = 0
-    running: int = 0
-    input_tokens: int = 0
-    output_tokens: int = 0
-    wall: float = 0.0
-    sum: float = 0.0
+    count: int
+    errors: int
+    retries: int
+    running: int
+    input_tokens: int
+    output_tokens: int
+    wall: float
+    sum: float
     slowest: Slowest | None = None
 
 
@@ -477,10 +477,10 @@ class Request(Record, tag="request", frozen=True, kw_only=True):
     ``duration`` runs to the last body byte or the client's disconnect, in seconds.
     """
 
+    calls: CallTotals
     http: Http | None = None
     url: Url | None = None
     disconnected: bool = False
-    calls: CallTotals = CallTotals()
 
 
 AnyRecord = Call | Step | Request

@@ -19,7 +19,6 @@ from llm_observe.records import (
     Attempt,
     Body,
     Call,
-    CallTotals,
     Decoded,
     Error,
     Exchange,
@@ -141,7 +140,7 @@ class Assembler:
             http=http,
             url=None if scope.path is None else Url(path=scope.path),
             disconnected=scope.disconnected,
-            calls=tally.totals(scope.running) if tally.count or scope.running else CallTotals(),
+            calls=tally.totals(scope.running),
         )
 
     def _step(self, step: StepEnded) -> Iterator[AnyRecord]:

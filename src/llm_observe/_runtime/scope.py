@@ -26,7 +26,6 @@ class Scope:
         "error_message",
         "error_type",
         "id",
-        "is_http",
         "method",
         "name",
         "observer",
@@ -61,7 +60,6 @@ class Scope:
         ids = observer.ids
         self.observer = observer
         self.name, self.method, self.path = name, method, path
-        self.is_http = method is not None
         self.started_ns, self.began = observer.clock.wall(), observer.clock.now()
         self.id = ids.record(self.started_ns)
         self.request_id = request_id or self.id
@@ -105,7 +103,9 @@ class Scope:
             self.running = len(self.open)
 
     def fail(self, error: BaseException) -> None:
-        """The application raised *error*."""
+        """The application raised *error*; where no answer had begun, the server will make it a 500."""
+        if self.method is not None and self.status_code is None:
+            self.status_code = 500
         self.error_type = type(error).__qualname__
         try:
             self.error_message = str(error)[:4096]

@@ -13,23 +13,47 @@ from llm_observe._runtime.scope import SUPPRESSED, frame
 from llm_observe.records import End, Exchange
 from llm_observe.wire import may_be_call
 
-# Allow-lists: what is not here is never queued, let alone recorded (wire.md, 7 and 9).
-REQUEST_HEADERS = frozenset({b"content-type", b"content-encoding", b"x-stainless-retry-count", b"anthropic-version"})
-RESPONSE_HEADERS = frozenset(
-    {
-        b"content-type",
-        b"content-encoding",
-        b"date",
-        b"x-request-id",
-        b"request-id",
-        b"apim-request-id",
-        b"x-ds-trace-id",
-        b"mistral-correlation-id",
-        b"retry-after",
-        b"retry-after-ms",
-        b"x-should-retry",
-        b"openai-processing-ms",
-    }
+
+
+class AllowedHeaders(dict[bytes, str]):
+    """Raw header names to the names we keep them under, "" for what is not kept; each spelling is looked at once.
+
+    An allow-list: what is not on it is never queued, let alone recorded (wire.md, 7 and 9). A walk over twenty headers costs 1 us this
+    way, 2 us with `name.lower()`.
+    """
+
+    MOST = 4096  # spellings remembered; names a peer makes up must not fill the memory
+
+    def __init__(self, *names: str) -> None:
+        super().__init__()
+        self._allowed = frozenset(names)
+
+    def __missing__(self, raw: bytes) -> str:
+        name = raw.decode("latin-1").lower()
+        kept = name if name in self._allowed else ""
+        if len(self) < self.MOST:
+            self[raw] = kept
+        return kept
+
+    def pick(self, headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+        """The allowed ones of *headers*."""
+        return {name: value.decode("latin-1") for raw, value in headers if (name := self[raw])}
+
+
+REQUEST_HEADERS = AllowedHeaders("content-type", "content-encoding", "x-stainless-retry-count", "anthropic-version")
+RESPONSE_HEADERS = AllowedHeaders(
+    "content-type",
+    "content-encoding",
+    "date",
+    "x-request-id",
+    "request-id",
+    "apim-request-id",
+    "x-ds-trace-id",
+    "mistral-correlation-id",
+    "retry-after",
+    "retry-after-ms",
+    "x-should-retry",
+    "openai-processing-ms",
 )
 TAIL = 256 * 1024  # bytes kept from the end of a response that is too long to keep whole: the usage is there
 
@@ -57,7 +81,7 @@ class Tap(Captured):
         exchange = self.exchange
         exchange.headers_at = self._now()
         exchange.status_code = status_code
-        exchange.response_headers = pick(headers, RESPONSE_HEADERS)
+        exchange.response_headers = RESPONSE_HEADERS.pick(headers)
 
     def chunk(self, data: bytes) -> None:
         """A piece of the answer has been read."""
@@ -121,16 +145,6 @@ class Tap(Captured):
         while self._tail_size > TAIL and len(exchange.tail) > 1:
             self._tail_size -= len(exchange.tail.popleft())  # type: ignore[attr-defined]
             exchange.tail_times.popleft()  # type: ignore[attr-defined]
-
-
-def pick(headers: Iterable[tuple[bytes, bytes]], allowed: frozenset[bytes]) -> dict[str, str]:
-    """The allowed ones of *headers*, names in lower case."""
-    found = {}
-    for name, value in headers:
-        lower = name.lower()
-        if lower in allowed:
-            found[lower.decode()] = value.decode("latin-1")
-    return found
 
 
 def observer_here(method: str, path: bytes) -> Observer | None:

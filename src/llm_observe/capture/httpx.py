@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from types import ModuleType
 from typing import Any
 
-from llm_observe.capture._tap import REQUEST_HEADERS, Tap, observer_here, pick
+from llm_observe.capture._tap import REQUEST_HEADERS, Tap, observer_here
 from llm_observe.records import Exchange
 
 MARK = "__llm_observe__"
@@ -39,7 +39,7 @@ def begin(client: str, request: Any) -> Tap | None:
             host=url.host,
             port=url.port or (80 if url.scheme == "http" else 443),
             path=path.decode("ascii").partition("?")[0],
-            request_headers=pick(request.headers.raw, REQUEST_HEADERS),
+            request_headers=REQUEST_HEADERS.pick(request.headers.raw),
             request_size=size,
         )
         if size <= room:

@@ -1,0 +1,228 @@
+"""``llm-observe decode``: recorded exchanges in, call records out, one a line and in order.
+
+Reads one JSON object a line (``id``, ``request``, ``response``, bodies in base64), plain or gzipped. What is no model call gives
+``{"id": ..., "kind": "unknown", "reason": ...}``, and so does a line that cannot be read; that one is also named on stderr, and the
+exit code is 2 at the end. One line is in memory at a time.
+"""
+
+import argparse
+import gzip
+import hashlib
+import os
+import sys
+import zlib
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import BinaryIO, cast
+from urllib.parse import urlsplit
+
+import msgspec
+
+from llm_observe.records import Attempt, Call, Decoded, Exchange
+from llm_observe.wire import Unknown, decode
+from llm_observe.wire.headers import http_date
+
+_EPOCH = datetime.fromtimestamp(0, UTC)
+_PORTS = {"https": 443, "http": 80}
+
+
+class _RecordedRequest(msgspec.Struct):
+    url: str
+    method: str = "POST"
+    headers: list[tuple[str, str]] = []
+    body_b64: bytes = b""
+
+
+class _RecordedResponse(msgspec.Struct):
+    status: int
+    headers: list[tuple[str, str]] = []
+    body_b64: bytes = b""
+    content_encoding_removed: bool = False
+
+
+class _Recorded(msgspec.Struct):
+    """One line of the input."""
+
+    id: str
+    request: _RecordedRequest
+    response: _RecordedResponse | None = None
+    response_is_stream: bool = False
+
+
+class _Named(msgspec.Struct):
+    """What is still read of a line that is otherwise wrong."""
+
+    id: str
+
+
+class _NoCall(msgspec.Struct, kw_only=True):
+    """What is written where there is no call."""
+
+    id: str
+    kind: str = "unknown"
+    reason: str
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of ``llm-observe decode``."""
+    parser.add_argument(
+        "file", nargs="?", default="-", metavar="FILE", help="exchanges, one JSON object a line, plain or .gz; - is stdin (default)"
+    )
+    parser.add_argument("--output", metavar="FILE", help="where the records go; stdout by default")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Decode every line of the input. The exit code: 0, or 2 where something could not be read."""
+    try:
+        with ExitStack() as stack:
+            lines = stack.enter_context(_lines(arguments.file))
+            output = stack.enter_context(Path(arguments.output).open("wb")) if arguments.output else sys.stdout.buffer
+            bad = _decode_lines(lines, output)
+            output.flush()
+    except BrokenPipeError:
+        _silence_stdout()
+        return 0
+    except (EOFError, zlib.error) as error:
+        return _complain(f"{arguments.file}: damaged gzip: {error}")
+    except OSError as error:
+        return _complain(f"{error.filename or arguments.file}: {error.strerror or error}")
+    except KeyboardInterrupt:
+        return 130
+    return 2 if bad else 0
+
+
+def _decode_lines(lines: Iterator[bytes], output: BinaryIO) -> int:
+    bad = 0
+    encoder = msgspec.json.Encoder()
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            record: Call | _NoCall = _record(msgspec.json.decode(line, type=_Recorded))
+        except (ValueError, RecursionError) as error:
+            bad += 1
+            _complain(f"line {number}: {error or type(error).__name__}")
+            record = _NoCall(id=_id_of(line, number), reason=f"unreadable line {number}: {error}")
+        output.write(encoder.encode(record) + b"\n")
+    return bad
+
+
+def _record(recorded: _Recorded) -> Call | _NoCall:
+    exchange = _exchange(recorded)
+    decoded = decode(exchange)
+    return _NoCall(id=recorded.id, reason=decoded.reason) if isinstance(decoded, Unknown) else _call(recorded.id, exchange, decoded)
+
+
+def _exchange(recorded: _Recorded) -> Exchange:
+    request, response = recorded.request, recorded.response
+    url = urlsplit(request.url)
+    exchange = Exchange(
+        client="recorded",
+        method=request.method.upper(),
+        host=url.hostname or "",
+        port=url.port or _PORTS.get(url.scheme),
+        path=url.path,
+        request_headers=_lowered(request.headers),
+        request_body=request.body_b64,
+        request_size=len(request.body_b64),
+        streamed=recorded.response_is_stream,
+        end="eof",
+    )
+    if response is not None:
+        exchange.status_code = response.status
+        exchange.response_headers = _lowered(response.headers)
+        exchange.chunks = [response.body_b64]
+        exchange.response_size = len(response.body_b64)
+        exchange.content_decoded = response.content_encoding_removed
+    return exchange
+
+
+def _call(id: str, exchange: Exchange, decoded: Decoded) -> Call:
+    """The record of a recording: when it was made is known from the provider's own clock at best, how long it took is not."""
+    started_at = http_date(exchange.response_headers.get("date")) or _EPOCH
+    digest = hashlib.sha256(id.encode("utf-8", "replace")).hexdigest()
+    model = decoded.request.model
+    return Call(
+        id=id,
+        trace_id=digest[:32],
+        span_id=digest[32:48],
+        started_at=started_at,
+        duration=0.0,
+        name=f"{decoded.operation.name} {model}" if model else decoded.operation.name,
+        status=decoded.status,
+        error=decoded.error,
+        operation=decoded.operation,
+        provider=decoded.provider,
+        wire=decoded.wire,
+        server=decoded.server,
+        request=decoded.request,
+        response=decoded.response,
+        usage=decoded.usage,
+        system_instructions=decoded.system_instructions,
+        input=decoded.input,
+        output=decoded.output,
+        tool=decoded.tool,
+        truncated=decoded.truncated,
+        attempts=(
+            Attempt(
+                started_at=started_at,
+                duration=0.0,
+                status_code=exchange.status_code,
+                error_type=decoded.error.type if decoded.error else None,
+                provider_request_id=decoded.provider_request_id,
+                retry_after=decoded.retry_after,
+            ),
+        ),
+    )
+
+
+def _lowered(headers: list[tuple[str, str]]) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers}
+
+
+def _id_of(line: bytes, number: int) -> str:
+    try:
+        return msgspec.json.decode(line, type=_Named).id
+    except (ValueError, RecursionError):
+        return f"line {number}"
+
+
+@contextmanager
+def _lines(file: str) -> Iterator[Iterator[bytes]]:
+    """The lines of *file*, unzipped where they are zipped, whatever the name says."""
+    with ExitStack() as stack:
+        if file == "-":
+            source = cast("BinaryIO", sys.stdin.buffer)
+        else:
+            source = stack.enter_context(Path(file).open("rb"))
+        zipped = source.peek(2)[:2] == b"\x1f\x8b"  # type: ignore[attr-defined]
+        if file != "-":
+            source = _with_progress(source, file, stack)
+        yield iter(cast("BinaryIO", stack.enter_context(gzip.GzipFile(fileobj=source))) if zipped else source)
+
+
+def _with_progress(source: BinaryIO, file: str, stack: ExitStack) -> BinaryIO:
+    """A bar on stderr while somebody is looking and rich is there to draw it."""
+    if not sys.stderr.isatty():
+        return source
+    try:
+        from rich.console import Console
+        from rich.progress import wrap_file
+    except ModuleNotFoundError:
+        return source
+    size = os.stat(file).st_size
+    return stack.enter_context(wrap_file(source, total=size, description="decode", console=Console(stderr=True), transient=True))
+
+
+def _complain(message: str) -> int:
+    with suppress(OSError):
+        print(f"llm-observe decode: {message}", file=sys.stderr)
+    return 2
+
+
+def _silence_stdout() -> None:
+    """Whoever read our output has gone: let the interpreter's last flush go nowhere, without a word."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,97 @@
+"""What a format's decoder hands back: the two halves of an exchange, and the words for why a model stopped."""
+
+from typing import Any
+
+import msgspec
+
+from llm_observe.records import AnyPart, CallRequest, Error, InputTokens, Message, OutputTokens, Text, ToolDefinition, Usage
+from llm_observe.wire.jsonio import integer, mapping, text
+
+UNKNOWN_ERROR = "_OTHER"
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """The request side."""
+
+    request: CallRequest = CallRequest()
+    system: tuple[AnyPart, ...] = ()
+    messages: tuple[Message, ...] = ()
+    count: int | None = None
+    tools: tuple[ToolDefinition, ...] = ()
+    output_type: str | None = None
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """The response side. ``reasons`` are the wire's own, one a choice; None where one never came."""
+
+    id: str | None = None
+    model: str | None = None
+    service_tier: str | None = None
+    system_fingerprint: str | None = None
+    choices: tuple[tuple[str, tuple[AnyPart, ...]], ...] = ()  # role and parts
+    reasons: tuple[str | None, ...] = ()
+    usage: Usage = Usage()
+    error: Error | None = None
+    complete: bool | None = True  # whether the answer has its end; None where that cannot be known
+    reason: str | None = None  # why something is missing
+    request_id: str | None = None  # where the body names it
+
+
+_REASONS = {
+    "stop": ("stop", "eos", "end_turn", "stop_sequence", "complete", "finish", "pause_turn"),
+    "length": ("length", "max_tokens", "max_output_tokens", "model_length", "model_context_window_exceeded", "continuation"),
+    "tool_call": ("tool_calls", "tool_call", "function_call", "tool_use"),
+    "content_filter": ("content_filter", "refusal", "content_filtered", "guardrail_intervened", "safety", "error_toxic"),
+    "compaction": ("compaction",),
+    "error": ("error", "timeout", "failed", "cancelled", "insufficient_system_resource", "malformed_model_output", "malformed_tool_use"),
+}
+_MAPPED = {raw: reason for reason, raws in _REASONS.items() for raw in raws}
+
+
+def finish_reason(raw: str) -> str:
+    """The convention's word; a word that has none stays as it is."""
+    return _MAPPED.get(raw) or _MAPPED.get(raw.lower(), raw)
+
+
+def usage(
+    *, input: int | None, output: int | None, cache_read: int | None = None, cache_write: int | None = None, reasoning: int | None = None
+) -> Usage:
+    """A :class:`Usage` of the counts that are known."""
+    return Usage(
+        input_tokens=input,
+        output_tokens=output,
+        cache_read=None if cache_read is None else InputTokens(input_tokens=cache_read),
+        cache_write=None if cache_write is None else InputTokens(input_tokens=cache_write),
+        reasoning=None if reasoning is None else OutputTokens(output_tokens=reasoning),
+    )
+
+
+def error_of(document: Any) -> Error | None:
+    """The error in a body or event of the OpenAI or Anthropic kind, or nothing.
+
+    The type is ``error.type``, else ``error.status``, else a ``error.code`` that is a string. Older vLLM and Mistral have the error's
+    members at the top; Gemini wraps the document in a list.
+    """
+    if type(document) is list:
+        document = document[0] if document else None
+    document = mapping(document)
+    error = document.get("error")
+    if type(error) is str and error:
+        return Error(type=text(document.get("type")) or text(document.get("code")) or UNKNOWN_ERROR, message=error)
+    if not error or type(error) is not dict:
+        if document.get("object") != "error":
+            return None
+        error = document
+    kind = text(error.get("type")) or text(error.get("status")) or text(error.get("code"))
+    if kind is None and (code := integer(error.get("code"))) is not None:
+        kind = str(code)
+    return Error(type=kind or UNKNOWN_ERROR, message=_message(error))
+
+
+def _message(error: dict[str, Any]) -> str | None:
+    return text(error.get("message")) or text(mapping(error.get("message")).get("message")) or text(error.get("detail"))
+
+
+def text_parts(value: Any) -> tuple[AnyPart, ...]:
+    """A plain string as parts: one, or none where it is empty or no string."""
+    return (Text(content=value),) if type(value) is str and value else ()

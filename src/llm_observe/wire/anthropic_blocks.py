@@ -1,0 +1,109 @@
+"""Content blocks, messages and tools of the Anthropic kind."""
+
+from typing import Any
+
+import msgspec
+
+from llm_observe.records import (
+    AnyPart,
+    Compaction,
+    File,
+    Generic,
+    Message,
+    Reasoning,
+    ServerToolCall,
+    ServerToolCallResponse,
+    Text,
+    ToolCall,
+    ToolCallResponse,
+    ToolDefinition,
+)
+from llm_observe.wire.answer import text_parts
+from llm_observe.wire.jsonio import Document, items, mapping, text
+from llm_observe.wire.media import blob, linked, scrubbed, without_type
+
+
+def message_of(message: Document) -> Message:
+    """One message of the request, its role as it was sent."""
+    return Message(role=text(message.get("role")) or "", parts=content_parts(message.get("content")))
+
+
+def system_of(system: Any) -> tuple[AnyPart, ...]:
+    """The system field: a string or text blocks."""
+    return content_parts(system)
+
+
+def content_parts(content: Any) -> tuple[AnyPart, ...]:
+    """A content field: a string or blocks."""
+    if type(content) is str:
+        return text_parts(content)
+    return tuple(part for block in items(content) if type(block) is dict for part in parts_of(block))
+
+
+def parts_of(block: Document) -> tuple[AnyPart, ...]:
+    """One block as parts; none where it says nothing (an empty text, a thought that is not shown)."""
+    kind = text(block.get("type")) or ""
+    if kind == "text":
+        return text_parts(block.get("text"))
+    if kind == "thinking":
+        thought = text(block.get("thinking"))
+        return (Reasoning(content=thought),) if thought else ()
+    if kind == "tool_use":
+        return (ToolCall(id=text(block.get("id")), name=text(block.get("name")) or "", arguments=block.get("input")),)
+    if kind == "tool_result":
+        return (ToolCallResponse(id=text(block.get("tool_use_id")), response=_tool_response(block)),)
+    if kind in {"server_tool_use", "mcp_tool_use"}:
+        return (_server_call(kind, block),)
+    if kind.endswith("_tool_result"):
+        response = {"type": kind, "content": scrubbed(block.get("content"))}
+        return (ServerToolCallResponse(id=text(block.get("tool_use_id")), server_tool_call_response=response),)
+    if kind in {"image", "document"}:
+        return _media(kind, block)
+    if kind == "container_upload":
+        return (File(modality="document", file_id=text(block.get("file_id")) or ""),)
+    if kind == "compaction":
+        return (Compaction(content=text(block.get("content"))),)
+    return (Generic(generic_type=kind, content=None if kind == "redacted_thinking" else without_type(block)),)
+
+
+def tool_definition(tool: Document) -> ToolDefinition:
+    """A tool offered: the application's are functions, the provider's go by their dated type."""
+    kind = text(tool.get("type"))
+    return ToolDefinition(
+        type="function" if kind in {None, "custom"} else str(kind),
+        name=text(tool.get("name")),
+        description=text(tool.get("description")),
+        parameters=tool.get("input_schema"),
+    )
+
+
+def _tool_response(block: Document) -> Any:
+    """What the application's tool said: the string; a single text's string; else the parts as plain data."""
+    parts = content_parts(block.get("content"))
+    if len(parts) <= 1 and all(isinstance(part, Text) for part in parts):
+        response: Any = "".join(part.content for part in parts if isinstance(part, Text))
+    else:
+        response = msgspec.to_builtins(parts)
+    return {"is_error": True, "content": response} if block.get("is_error") is True else response
+
+
+def _server_call(kind: str, block: Document) -> ServerToolCall:
+    name = text(block.get("name")) or ""
+    call: dict[str, object] = {"type": name if kind == "server_tool_use" else "mcp", "input": block.get("input")}
+    if server := text(block.get("server_name")):
+        call["server_name"] = server
+    return ServerToolCall(id=text(block.get("id")), name=name, server_tool_call=call)
+
+
+def _media(kind: str, block: Document) -> tuple[AnyPart, ...]:
+    source = mapping(block.get("source"))
+    mime_type = text(source.get("media_type"))
+    if (url := text(source.get("url"))) is not None:
+        return (linked(kind, url, mime_type),)
+    if (id := text(source.get("file_id"))) is not None:
+        return (File(modality=kind, file_id=id, mime_type=mime_type),)
+    if source.get("type") == "text":
+        return text_parts(source.get("data"))
+    if source.get("type") == "content":
+        return content_parts(source.get("content"))
+    return (blob(kind, source.get("data"), mime_type),)

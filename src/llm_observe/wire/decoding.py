@@ -1,0 +1,161 @@
+"""One exchange to one :class:`Decoded`: what the bytes say, and what is certain where they say nothing.
+
+``status`` is ``cancelled`` where the application cancelled; ``error`` where the provider, HTTP or the client said so; ``truncated`` where
+the answer lacks its end; else ``ok``.
+"""
+
+import msgspec
+
+from llm_observe.records import CallResponse, Cut, Decoded, Error, Exchange, Input, Message, Operation, Output, Server, Status, Tool, Wire
+from llm_observe.wire.answer import UNKNOWN_ERROR, Answer, Asked, error_of, finish_reason
+from llm_observe.wire.body import GAP, Body, body_of
+from llm_observe.wire.formats import Format, matched, request_document
+from llm_observe.wire.headers import provider_request_id, retry_after
+from llm_observe.wire.jsonio import MALFORMED, mapping, text
+from llm_observe.wire.provider import provider_of
+
+SHED = "response left out for want of room"
+
+
+class Unknown(msgspec.Struct, frozen=True, kw_only=True):
+    """An exchange that is no model call, or none that can be read."""
+
+    reason: str
+
+
+def decode(exchange: Exchange) -> Decoded | Unknown:
+    """What the bytes of *exchange* say. Never raises: where our reading fails, what is certain is still told."""
+    try:
+        body = request_document(exchange)
+        form = matched(exchange, body)
+    except Exception as error:  # an exchange that is itself broken; the sink goes on
+        return Unknown(reason=f"unreadable exchange: {type(error).__name__}")
+    if form is None:
+        return Unknown(reason=f"no known format: {exchange.method} {exchange.path[:200]}")
+    reason = None
+    try:
+        asked = Asked() if body is MALFORMED else form.asked(body, exchange.path)
+    except Exception as error:
+        asked, reason = Asked(), f"request not read: {type(error).__name__}"
+    try:
+        received, answer = _answer(form, exchange)
+    except Exception as error:
+        received, answer = Body(reason=f"response not read: {type(error).__name__}"), Answer(complete=False)
+    if reason is None and body is MALFORMED and exchange.request_body:
+        reason = "request is no JSON"
+    return _decoded(exchange, form, asked, received, answer, received.reason or answer.reason or reason)
+
+
+def _answer(form: Format, exchange: Exchange) -> tuple[Body, Answer]:
+    if "response" in exchange.shed:
+        return Body(reason=SHED), Answer(complete=None)
+    if exchange.status_code is None and not exchange.chunks:
+        return Body(), Answer(complete=None)
+    body = body_of(exchange)
+    if body.events is not None:
+        return body, form.streamed(body.events)
+    if body.document is MALFORMED:
+        return body, Answer(complete=False)
+    if exchange.status_code is not None and exchange.status_code >= 400:
+        return body, Answer(error=error_of(body.document), request_id=text(mapping(body.document).get("request_id")))
+    return body, form.answered(body.document)
+
+
+def _decoded(exchange: Exchange, form: Format, asked: Asked, body: Body, answer: Answer, reason: str | None) -> Decoded:
+    provider = provider_of(exchange.host, exchange.port, exchange.path, home=form.home)
+    error = _error(exchange, body, answer)
+    complete = answer.complete
+    reasons = tuple("error" if raw is None else finish_reason(raw) for raw in answer.reasons)
+    if complete and not any(answer.reasons):
+        reasons = ()  # a server that gives none
+    messages = tuple(
+        Message(role=role, parts=parts, finish_reason=reasons[n] if n < len(reasons) else None)
+        for n, (role, parts) in enumerate(answer.choices)
+    )
+    gap = bool(exchange.tail)
+    return Decoded(
+        operation=Operation(name=form.operation),
+        provider=provider,
+        wire=Wire(
+            format=form.dialects.get(provider.name, form.name),
+            client=exchange.client or None,
+            status_code=exchange.status_code,
+            finish_reasons=tuple(raw for raw in answer.reasons if raw is not None),
+            complete=complete,
+            end=exchange.end,
+            reason=reason,
+            request_size=_request_size(exchange),
+            response_size=_response_size(exchange),
+            chunk_count=None if gap or "response" in exchange.shed else len(exchange.chunks),
+        ),
+        status=_status(exchange, error, complete=complete),
+        server=Server(address=exchange.host, port=exchange.port) if exchange.host else None,
+        request=asked.request,
+        response=CallResponse(
+            id=answer.id,
+            model=answer.model,
+            finish_reasons=reasons,
+            service_tier=answer.service_tier,
+            system_fingerprint=answer.system_fingerprint,
+        ),
+        usage=answer.usage,
+        system_instructions=asked.system,
+        input=Input(messages=asked.messages, count=asked.count),
+        output=Output(messages=messages, type=asked.output_type),
+        tool=Tool(definitions=asked.tools),
+        error=error,
+        provider_request_id=provider_request_id(exchange.response_headers) or answer.request_id,
+        retry_after=retry_after(exchange.response_headers),
+        first_chunk_at=body.first_chunk_at,
+        truncated=_truncated(exchange),
+    )
+
+
+def _status(exchange: Exchange, error: Error | None, *, complete: bool | None) -> Status:
+    if exchange.end == "cancelled":
+        return "cancelled"
+    if error is not None or exchange.end == "error":
+        return "error"
+    if exchange.status_code is None:
+        return "truncated"  # given up before an answer came
+    return "truncated" if complete is False else "ok"
+
+
+def _error(exchange: Exchange, body: Body, answer: Answer) -> Error | None:
+    """The provider's word; else the HTTP status; else the client's exception."""
+    status = exchange.status_code
+    if status is not None and status >= 400:
+        if answer.error is None:
+            return Error(type=str(status), message=_plain_message(body))
+        if answer.error.type == UNKNOWN_ERROR or answer.error.type.isdecimal():
+            return Error(type=str(status), message=answer.error.message)
+    if answer.error is not None:
+        return answer.error
+    if exchange.error_type is not None:
+        timeout = "timeout" in exchange.error_type.lower()
+        return Error(type="timeout" if timeout else exchange.error_type, message=exchange.error_message)
+    return Error(type=UNKNOWN_ERROR) if exchange.end == "error" else None
+
+
+def _plain_message(body: Body) -> str | None:
+    """What an answer without an error object says: ``{"message": ...}``, or a line of plain text. Not a page of HTML."""
+    document = mapping(body.document)
+    said = body.text.decode("utf-8", "replace").strip()
+    return text(document.get("message")) or text(document.get("detail")) or (said if said and not said.startswith("<") else None)
+
+
+def _request_size(exchange: Exchange) -> int:
+    return exchange.request_size or len(exchange.request_body or b"")
+
+
+def _response_size(exchange: Exchange) -> int:
+    return exchange.response_size or sum(map(len, exchange.chunks)) + sum(map(len, exchange.tail))
+
+
+def _truncated(exchange: Exchange) -> dict[str, Cut]:
+    cuts = {}
+    if "request" in exchange.shed:
+        cuts["input.messages"] = Cut(bytes=_request_size(exchange))
+    if "response" in exchange.shed or exchange.tail:
+        cuts["output.messages"] = Cut(bytes=_response_size(exchange))
+    return cuts

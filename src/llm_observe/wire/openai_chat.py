@@ -1,0 +1,153 @@
+"""OpenAI Chat Completions, as OpenAI and the many that speak it send it.
+
+Request and plain answer are one document each; a stream is folded choice by choice. Vendors differ in where reasoning, cached tokens
+and errors stand (reference: wire.md 3.1, 3.2): all places are looked at, whoever is speaking.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from llm_observe.records import CallRequest, Choice, Error, ReasoningRequest
+from llm_observe.wire.answer import Answer, Asked, error_of
+from llm_observe.wire.jsonio import MALFORMED, Document, integer, items, load, mapping, number, text
+from llm_observe.wire.openai_fold import Folded
+from llm_observe.wire.openai_parts import message_of, output_parts, tool_definitions
+from llm_observe.wire.openai_usage import usage_of
+
+DONE = b"[DONE]"
+
+
+def asked(body: Any, path: str) -> Asked:
+    """The request."""
+    body = mapping(body)
+    messages = body.get("messages")
+    return Asked(
+        request=CallRequest(
+            model=text(body.get("model")) or text(body.get("agent_id")) or _deployment(path),
+            stream=True if body.get("stream") is True else None,
+            max_tokens=_first(body, "max_completion_tokens", "max_tokens"),
+            temperature=number(body.get("temperature")),
+            top_p=number(body.get("top_p")),
+            top_k=integer(body.get("top_k")),
+            frequency_penalty=number(body.get("frequency_penalty")),
+            presence_penalty=number(body.get("presence_penalty")),
+            stop_sequences=_stop(body.get("stop")),
+            seed=_first(body, "seed", "random_seed"),
+            choice=None if (n := integer(body.get("n"))) is None or n == 1 else Choice(count=n),
+            reasoning=_reasoning(body),
+            service_tier=text(body.get("service_tier")),
+        ),
+        messages=tuple(message_of(message) for message in items(messages) if type(message) is dict),
+        count=len(messages) if type(messages) is list else None,
+        tools=tool_definitions(body),
+        output_type=_output_type(body),
+    )
+
+
+def answered(document: Any) -> Answer:
+    """A plain answer."""
+    document = _unwrapped(document)
+    error = error_of(document)
+    choices, reasons = [], []
+    for choice in items(document.get("choices")):
+        choice = mapping(choice)
+        message = mapping(choice.get("message"))
+        choices.append((text(message.get("role")) or "assistant", output_parts(message)))
+        reasons.append(text(choice.get("finish_reason")))
+        error = error or error_of(choice)
+    return Answer(
+        id=text(document.get("id")),
+        model=text(document.get("model")),
+        service_tier=text(document.get("service_tier")),
+        system_fingerprint=text(document.get("system_fingerprint")),
+        choices=tuple(choices),
+        reasons=tuple(reasons),
+        usage=usage_of(document),
+        error=error,
+    )
+
+
+def streamed(events: Sequence[bytes]) -> Answer:
+    """A stream: ``data: [DONE]`` ends it, or a finish reason for every choice."""
+    choices: dict[int, Folded] = {}
+    said: Document = {}  # the top-level members, the first or the last that is not empty
+    error: Error | None = None
+    done, unread = False, 0
+    for event in events:
+        if event == DONE:
+            done = True
+            continue
+        chunk = load(event)
+        if type(chunk) is not dict:
+            unread += chunk is MALFORMED
+            error = error or error_of(chunk)
+            continue
+        for key in ("id", "model"):
+            if key not in said and chunk.get(key):
+                said[key] = chunk[key]
+        for key in ("usage", "service_tier", "system_fingerprint"):
+            if chunk.get(key):
+                said[key] = chunk[key]
+        if "x_groq" in chunk and mapping(chunk["x_groq"]).get("usage"):
+            said["x_groq"] = chunk["x_groq"]
+        if "error" in chunk or chunk.get("object") == "error":
+            error = error or error_of(chunk)
+        for position, choice in enumerate(items(chunk.get("choices"))):
+            if type(choice) is not dict:
+                continue
+            index = integer(choice.get("index"))
+            index = position if index is None else index
+            folded = choices.get(index)
+            if folded is None:
+                folded = choices[index] = Folded()
+            folded.add(choice)
+            if "error" in choice:
+                error = error or error_of(choice)
+    ordered = [choices[index] for index in sorted(choices)]
+    finished = bool(ordered) and all(choice.reason for choice in ordered)
+    return Answer(
+        id=text(said.get("id")),
+        model=text(said.get("model")),
+        service_tier=text(said.get("service_tier")),
+        system_fingerprint=text(said.get("system_fingerprint")),
+        choices=tuple((choice.role, choice.parts()) for choice in ordered),
+        reasons=tuple(choice.reason for choice in ordered),
+        usage=usage_of(said),
+        error=error,
+        complete=done or finished,
+        reason=f"{unread} events are no JSON" if unread else None,
+    )
+
+
+def _unwrapped(document: Any) -> Document:
+    """Cloudflare's native route wraps the answer in ``result``; Gemini's error comes in a list."""
+    if type(document) is list:
+        return mapping(document[0]) if document else {}
+    document = mapping(document)
+    return mapping(document["result"]) if "choices" not in document and type(document.get("result")) is dict else document
+
+
+def _first(body: Document, *names: str) -> int | None:
+    return next((value for name in names if (value := integer(body.get(name))) is not None), None)
+
+
+def _deployment(path: str) -> str | None:
+    """Azure's classic path names the model: ``/openai/deployments/{deployment}/chat/completions``."""
+    rest = path.partition("/deployments/")[2]
+    return rest.partition("/")[0] or None
+
+
+def _stop(value: Any) -> tuple[str, ...]:
+    return (value,) if type(value) is str else tuple(stop for stop in items(value) if type(stop) is str)
+
+
+def _reasoning(body: Document) -> ReasoningRequest | None:
+    level = text(body.get("reasoning_effort")) or text(mapping(body.get("reasoning")).get("effort"))
+    return ReasoningRequest(level=level) if level else None
+
+
+def _output_type(body: Document) -> str | None:
+    if "audio" in items(body.get("modalities")):
+        return "speech"
+    kind = text(mapping(body.get("response_format")).get("type")) or ""
+    return "json" if kind.startswith("json") else "text" if kind == "text" else None

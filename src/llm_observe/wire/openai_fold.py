@@ -1,0 +1,134 @@
+"""One choice of a Chat Completions stream, folded."""
+
+from typing import Any
+
+from llm_observe.records import AnyPart, Blob, Reasoning, Refusal, Text, ToolCall
+from llm_observe.wire.jsonio import Document, integer, items, load_argument, mapping, text
+from llm_observe.wire.media import blob
+from llm_observe.wire.openai_parts import called, content_parts, output_parts, reasoning_of
+
+
+class _Call:
+    """A tool call in the making."""
+
+    __slots__ = ("arguments", "custom", "id", "name", "whole")
+
+    def __init__(self) -> None:
+        self.id: str | None = None
+        self.name: str | None = None
+        self.arguments: list[str] = []
+        self.whole: Any = None  # arguments that came as an object
+        self.custom = False
+
+    def add(self, fragment: Document) -> None:
+        self.id = self.id or text(fragment.get("id"))
+        if "custom" in fragment:
+            self.custom = True
+        function = mapping(fragment.get("function")) or mapping(fragment.get("custom"))
+        self.name = self.name or text(function.get("name"))  # some vendors repeat it in every fragment
+        arguments = function.get("arguments", function.get("input"))
+        if type(arguments) is str:
+            self.arguments.append(arguments)
+        elif arguments is not None:
+            self.whole = arguments
+
+    def part(self) -> ToolCall:
+        arguments = self.whole
+        if arguments is None and self.arguments:
+            raw = "".join(self.arguments)
+            arguments = raw if self.custom else load_argument(raw)
+        return ToolCall(id=self.id, name=self.name or "", arguments=arguments)
+
+
+class Folded:
+    """Everything the deltas of one choice say."""
+
+    __slots__ = ("audio", "calls", "legacy", "others", "reason", "reasoning", "refusal", "role", "text", "whole")
+
+    def __init__(self) -> None:
+        self.role = "assistant"
+        self.reason: str | None = None
+        self.text: list[str] = []
+        self.reasoning: list[str] = []
+        self.refusal: list[str] = []
+        self.audio: list[Document] = []
+        self.others: list[AnyPart] = []
+        self.calls: dict[object, _Call] = {}
+        self.legacy: _Call | None = None
+        self.whole: tuple[AnyPart, ...] = ()
+
+    def add(self, choice: Document) -> None:
+        """One more chunk's word about this choice."""
+        self.reason = text(choice.get("finish_reason")) or self.reason
+        delta = choice.get("delta")
+        if type(delta) is not dict:
+            if type(choice.get("message")) is dict:  # a plain answer in a stream's clothes
+                self.whole = output_parts(choice["message"])
+            return
+        content = delta.get("content")
+        if type(content) is str:
+            self.text.append(content)
+        elif content:
+            self._add_parts(content_parts(content))
+        if len(delta) == 1 and content is not None:
+            return  # by far the most frequent delta
+        if role := text(delta.get("role")):
+            self.role = role
+        if thought := reasoning_of(delta):
+            self.reasoning.append(thought)
+        if refusal := text(delta.get("refusal")):
+            self.refusal.append(refusal)
+        if audio := mapping(delta.get("audio")):
+            self.audio.append(audio)
+        for fragment in items(delta.get("tool_calls")):
+            if type(fragment) is dict:
+                self._call(fragment).add(fragment)
+        if function := mapping(delta.get("function_call")):
+            self.legacy = self.legacy or _Call()
+            self.legacy.add({"function": function})
+
+    def parts(self) -> tuple[AnyPart, ...]:
+        """The message: thoughts, text, refusal, media, calls."""
+        parts: list[AnyPart] = []
+        if self.reasoning:
+            parts.append(Reasoning(content="".join(self.reasoning)))
+        if content := "".join(self.text):
+            parts.append(Text(content=content))
+        if self.refusal:
+            parts.append(Refusal(content="".join(self.refusal)))
+        parts += self.others
+        if self.audio:
+            parts.append(self._spoken())
+        parts += [call.part() for call in self.calls.values()]
+        if self.legacy:
+            parts.append(self.legacy.part())
+        return tuple(parts) or self.whole
+
+    def _call(self, fragment: Document) -> _Call:
+        """The call a fragment belongs to: by its index; a new id is a new call whatever the index says; with neither, the last."""
+        id = text(fragment.get("id"))
+        index = integer(fragment.get("index"))
+        key: object = index
+        if index is None:
+            key = ("id", id) if id else next(reversed(self.calls), None)
+        call = self.calls.get(key)
+        while call is not None and id and call.id and call.id != id:
+            key = (key, "then")
+            call = self.calls.get(key)
+        if call is None:
+            call = self.calls[key] = _Call()
+        return call
+
+    def _add_parts(self, parts: tuple[AnyPart, ...]) -> None:
+        for part in parts:
+            if isinstance(part, Text):
+                self.text.append(part.content)
+            elif isinstance(part, Reasoning):
+                self.reasoning.append(part.content)
+            else:
+                self.others.append(part)
+
+    def _spoken(self) -> Blob:
+        data = "".join(text(audio.get("data")) or "" for audio in self.audio)
+        transcript = "".join(text(audio.get("transcript")) or "" for audio in self.audio)
+        return blob("audio", data, transcript=transcript or None)

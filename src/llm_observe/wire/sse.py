@@ -1,0 +1,77 @@
+"""Server-sent events out of bytes, by the rules of the WHATWG.
+
+:meth:`Sse.feed` returns the data of the events that are complete and holds back the rest; :meth:`Sse.close` gives up the
+rest as a last event, as providers may end without the blank line. Only the data is kept: in every format decoded here the
+event's name is repeated in it. Works on bytes, as a character may be cut in two, and because ``str.splitlines`` splits at
+characters that models write. Time is linear in the bytes, however they are cut.
+"""
+
+_BOM = b"\xef\xbb\xbf"
+
+
+class Sse:
+    """Server-sent events, fed piece by piece."""
+
+    __slots__ = ("_after_cr", "_at_line_start", "_begun", "_held")
+
+    def __init__(self) -> None:
+        self._held: list[bytes] = []  # joined only when an event is complete, so no byte is copied twice
+        self._at_line_start = False  # what is held ends in a line end: one more makes an event
+        self._after_cr = False
+        self._begun = False
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """The data of the events that *data* completes."""
+        if self._after_cr and data:
+            data = data.removeprefix(b"\n")  # the CR was taken as the line end already
+            self._after_cr = False
+        if b"\r" in data:
+            self._after_cr = data.endswith(b"\r")
+            data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        if not data:
+            return []
+        end = data.rfind(b"\n\n") + 2
+        if end == 1:
+            end = 1 if self._at_line_start and data.startswith(b"\n") else 0
+        self._at_line_start = data.endswith(b"\n")
+        if not end:
+            self._held.append(data)
+            return []
+        self._held.append(data[:end])
+        whole = b"".join(self._held)
+        rest = data[end:]
+        self._held = [rest] if rest else []
+        return self._events(whole)
+
+    def close(self) -> list[bytes]:
+        """The event that was still open, if it has data."""
+        rest = b"".join(self._held)
+        self._held = []
+        return self._events(rest)
+
+    def _events(self, lines: bytes) -> list[bytes]:
+        if not self._begun:
+            self._begun = True
+            lines = lines.removeprefix(_BOM)
+        return _split(lines)
+
+
+def events(data: bytes) -> list[bytes]:
+    """The data of all events in *data*, the last one also where its blank line is missing."""
+    return _split(data.removeprefix(_BOM).replace(b"\r\n", b"\n").replace(b"\r", b"\n"))
+
+
+def _split(lines: bytes) -> list[bytes]:
+    found = []
+    for block in lines.split(b"\n\n"):
+        if block.startswith(b"data: ") and b"\n" not in block:
+            found.append(block[6:])
+        elif block:
+            data = [_value(line) for line in block.split(b"\n") if line.startswith(b"data:") or line == b"data"]
+            if data:
+                found.append(data[0] if len(data) == 1 else b"\n".join(data))
+    return found
+
+
+def _value(line: bytes) -> bytes:
+    return line[5:].removeprefix(b" ")

@@ -10,18 +10,14 @@ import msgspec
 from llm_observe._runtime.scope import Scope
 from llm_observe.records import Exchange
 
-_serials = itertools.count(1)
+next_serial = itertools.count(1).__next__
+"""A number for an attempt, unique in the process, rising."""
 
 last_attempt: ContextVar[int] = ContextVar("llm_observe.last_attempt", default=0)
 """The serial of the last attempt made in this context. A client's retry runs in the context of the attempt it repeats, so this
 links the two without looking at either; and an attempt that is followed by something else in its context will not be retried."""
 
 OVERHEAD = 1024  # bytes an item keeps alive beside its bodies, near enough
-
-
-def next_serial() -> int:
-    """A number for an attempt, unique in the process, rising."""
-    return next(_serials)
 
 
 class Captured:
@@ -37,6 +33,8 @@ class Captured:
     def size(self) -> int:
         """Bytes of both bodies, where they are kept."""
         exchange = self.exchange
+        if not exchange.shed:
+            return OVERHEAD + exchange.request_size + exchange.response_size
         request = exchange.request_size if exchange.request_body is not None else 0
         return OVERHEAD + request + (0 if "response" in exchange.shed else exchange.response_size)
 

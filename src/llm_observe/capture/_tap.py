@@ -14,7 +14,6 @@ from llm_observe.records import End, Exchange
 from llm_observe.wire import may_be_call
 
 
-
 class AllowedHeaders(dict[bytes, str]):
     """Raw header names to the names we keep them under, "" for what is not kept; each spelling is looked at once.
 
@@ -65,16 +64,18 @@ class Tap(Captured):
 
     def __init__(self, observer: Observer, exchange: Exchange, *, room: int) -> None:
         here = frame.get()
-        serial = next_serial()
-        scope = here.scope if here is not None else None
-        super().__init__(exchange, scope, here.span_id if here is not None else None, serial, last_attempt.get())
+        self.serial = serial = next_serial()
+        self.previous = last_attempt.get()
         last_attempt.set(serial)
-        self.observer = observer
+        self.exchange, self.observer = exchange, observer
         self._now, self._room, self._over = observer.clock.now, room, False
-        self._keep, self._stamp = exchange.chunks.append, exchange.chunk_times.append
         exchange.started_ns, exchange.began = observer.clock.wall(), self._now()
-        if scope is not None:
-            scope.open[serial] = exchange.began
+        if here is None:
+            self.scope = self.parent_id = None
+        else:
+            self.scope, self.parent_id = here.scope, here.span_id
+            if here.scope is not None:
+                here.scope.open[serial] = exchange.began
 
     def headers(self, status_code: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
         """The answer has begun."""
@@ -82,6 +83,12 @@ class Tap(Captured):
         exchange.headers_at = self._now()
         exchange.status_code = status_code
         exchange.response_headers = RESPONSE_HEADERS.pick(headers)
+
+    def stream(self) -> None:
+        """The answer comes piece by piece, and the application takes it so."""
+        exchange = self.exchange
+        exchange.streamed = True
+        self._keep, self._stamp = exchange.chunks.append, exchange.chunk_times.append
 
     def chunk(self, data: bytes) -> None:
         """A piece of the answer has been read."""

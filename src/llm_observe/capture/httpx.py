@@ -60,7 +60,7 @@ def answered(tap: Tap, response: Any, tapped: Callable[[Any, Tap], Any]) -> None
             tap.whole(response.content)
             tap.end("eof")
         else:
-            tap.exchange.streamed = True
+            tap.stream()
             response.stream = tapped(response.stream, tap)
     except Exception as error:
         tap.end("closed")

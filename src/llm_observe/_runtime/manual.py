@@ -1,151 +1,18 @@
-"""By hand: steps, scopes without a web framework, calls without HTTP.
+"""By hand: steps, scopes without a web framework, calls without HTTP."""
 
-Each is a context manager, sync and async, and the first two are decorators for functions, coroutine functions and generators of both
-kinds. Nothing here holds a context-variable token across a `yield` or an `await` of the user's: see `scope.py`.
-"""
-
-import functools
-import inspect
-from collections.abc import AsyncGenerator, Callable, Generator
-from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any
 
 from llm_observe._runtime.default import default
 from llm_observe._runtime.items import StepEnded, Told, last_attempt, next_serial
 from llm_observe._runtime.observer import Observer
-from llm_observe._runtime.scope import Frame, Scope, current, entered, frame
+from llm_observe._runtime.scope import Frame, Scope, current, frame
+from llm_observe._runtime.section import Section, words
 from llm_observe.records import CallRequest
 
-F = TypeVar("F", bound=Callable[..., Any])
 PARAMETERS = frozenset(CallRequest.__struct_fields__) - {"model"}
 
 
-class _Section:
-    """Something with a begin and an end under which other things happen."""
-
-    _before: Frame | None = None
-    _here: Frame | None = None
-
-    def _again(self) -> Self:
-        """A fresh one of the same kind: a decorated function may run many times at once."""
-        raise NotImplementedError
-
-    def _begin(self) -> Frame:
-        raise NotImplementedError
-
-    def _end(self, error: BaseException | None) -> None:
-        raise NotImplementedError
-
-    def __enter__(self) -> Self:
-        self._before = frame.get()
-        self._here = self._begin()
-        frame.set(self._here)
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
-        if frame.get() is self._here:
-            frame.set(self._before)
-        self._end(error)
-
-    async def __aenter__(self) -> Self:
-        return self.__enter__()
-
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
-        self.__exit__(kind, error, traceback)
-
-    def __call__(self, function: F) -> F:
-        wrapper: Any
-        if inspect.isasyncgenfunction(function):
-
-            @functools.wraps(function)
-            async def wrapper(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
-                async for value in _drive_async(self._again(), function(*args, **kwargs)):
-                    yield value
-
-        elif inspect.isgeneratorfunction(function):
-
-            @functools.wraps(function)
-            def wrapper(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
-                return (yield from _drive(self._again(), function(*args, **kwargs)))
-
-        elif inspect.iscoroutinefunction(function):
-
-            @functools.wraps(function)
-            async def wrapper(*args: Any, **kwargs: Any) -> Any:
-                with self._again():
-                    return await function(*args, **kwargs)
-
-        else:
-
-            @functools.wraps(function)
-            def wrapper(*args: Any, **kwargs: Any) -> Any:
-                with self._again():
-                    return function(*args, **kwargs)
-
-        return wrapper  # type: ignore[no-any-return]
-
-
-def _drive(section: _Section, generator: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
-    """Run *generator* piece by piece inside *section*'s frame, and outside of it while its consumer has the word."""
-    here, failed = section._begin(), None  # noqa: SLF001 - one file
-    sent: Any = None
-    thrown: BaseException | None = None
-    try:
-        while True:
-            try:
-                with entered(here):
-                    value = generator.send(sent) if thrown is None else generator.throw(thrown)
-            except StopIteration as stop:
-                return stop.value
-            sent = thrown = None
-            try:
-                sent = yield value
-            except GeneratorExit:
-                with entered(here):
-                    generator.close()
-                raise
-            except BaseException as error:
-                thrown = error
-    except BaseException as error:
-        failed = error
-        raise
-    finally:
-        section._end(None if isinstance(failed, GeneratorExit) else failed)  # noqa: SLF001 - one file
-
-
-async def _drive_async(section: _Section, generator: AsyncGenerator[Any, Any]) -> AsyncGenerator[Any, Any]:
-    """:func:`_drive` for an async generator."""
-    here, failed = section._begin(), None  # noqa: SLF001 - one file
-    try:
-        while True:
-            with entered(here):
-                try:
-                    value = await anext(generator)
-                except StopAsyncIteration:
-                    return
-            try:
-                yield value
-            except BaseException:
-                with entered(here):
-                    await generator.aclose()
-                raise
-    except BaseException as error:
-        failed = error
-        raise
-    finally:
-        section._end(None if isinstance(failed, GeneratorExit) else failed)  # noqa: SLF001 - one file
-
-
-def _words(error: BaseException) -> tuple[str, str | None, bool]:
-    """The type and message of *error*, and whether it is a cancellation."""
-    try:
-        message = str(error)[:4096]
-    except Exception:  # somebody else's __str__
-        message = None
-    return type(error).__qualname__, message, not isinstance(error, Exception)
-
-
-class step(_Section):  # noqa: N801 - used as a decorator and in `with`
+class step(Section):  # noqa: N801 - used as a decorator and in `with`
     """A named part of a request's work: retrieval, a tool, a chain. Calls made inside have it as parent.
 
     ::
@@ -166,10 +33,10 @@ class step(_Section):  # noqa: N801 - used as a decorator and in `with`
         """Add *attributes* to the step's record."""
         self.attributes.update(attributes)
 
-    def _again(self) -> "step":
+    def again(self) -> "step":
         return step(self.name, **self.attributes)
 
-    def _begin(self) -> Frame:
+    def begin(self) -> Frame:
         around = frame.get()
         self._scope = around.scope if around is not None else None
         self._parent = around.span_id if around is not None else None
@@ -178,8 +45,8 @@ class step(_Section):  # noqa: N801 - used as a decorator and in `with`
         self._started, self._began = self._observer.clock.wall(), self._observer.clock.now()
         return Frame(self._scope, self._span)
 
-    def _end(self, error: BaseException | None) -> None:
-        kind, message, cancelled = (None, None, False) if error is None else _words(error)
+    def end(self, error: BaseException | None) -> None:
+        kind, message, cancelled = (None, None, False) if error is None else words(error)
         self._observer.hand_over(
             StepEnded(
                 name=self.name,
@@ -197,7 +64,7 @@ class step(_Section):  # noqa: N801 - used as a decorator and in `with`
         )
 
 
-class scope(_Section):  # noqa: N801 - used as a decorator and in `with`
+class scope(Section):  # noqa: N801 - used as a decorator and in `with`
     """A job, a script, a message from a queue: what a web request is elsewhere. Calls inside join its record.
 
     ::
@@ -213,10 +80,10 @@ class scope(_Section):  # noqa: N801 - used as a decorator and in `with`
     ) -> None:
         self.name, self._given, self._user, self._session, self._tags = name, observer, user, session, tags
 
-    def _again(self) -> "scope":
+    def again(self) -> "scope":
         return scope(self.name, observer=self._given, user=self._user, session=self._session, **self._tags)
 
-    def _begin(self) -> Frame:
+    def begin(self) -> Frame:
         around = current()
         observer = self._given or (around.observer if around is not None else default())
         inner = Scope(observer, name=self.name)
@@ -227,7 +94,7 @@ class scope(_Section):  # noqa: N801 - used as a decorator and in `with`
         self._inner = inner
         return Frame(inner, inner.span_id)
 
-    def _end(self, error: BaseException | None) -> None:
+    def end(self, error: BaseException | None) -> None:
         if error is not None:
             if isinstance(error, Exception):
                 self._inner.fail(error)
@@ -243,7 +110,7 @@ class scope(_Section):  # noqa: N801 - used as a decorator and in `with`
         return self.__enter__()
 
 
-class record_call(_Section):  # noqa: N801 - used in `with`
+class record_call(Section):  # noqa: N801 - used in `with`
     """A call to a model that no HTTP hook sees: in this process, over gRPC, through a binary.
 
     ::
@@ -297,7 +164,7 @@ class record_call(_Section):  # noqa: N801 - used in `with`
         if self._first is None:
             self._first = self._observer.clock.now()
 
-    def _begin(self) -> Frame:
+    def begin(self) -> Frame:
         around = frame.get()
         self._scope = around.scope if around is not None else None
         self._parent = around.span_id if around is not None else None
@@ -309,8 +176,8 @@ class record_call(_Section):  # noqa: N801 - used in `with`
             self._scope.open[self._serial] = self._began
         return Frame(self._scope, self._span)
 
-    def _end(self, error: BaseException | None) -> None:
-        kind, message, cancelled = (None, None, False) if error is None else _words(error)
+    def end(self, error: BaseException | None) -> None:
+        kind, message, cancelled = (None, None, False) if error is None else words(error)
         if self._scope is not None:
             self._scope.open.pop(self._serial, None)
         self._observer.hand_over(

@@ -1,1 +1,103 @@
-"""Records to somewhere else, one destination a module."""
+"""Records to somewhere else, one destination a module.
+
+The classes may be imported from here; a module, and what it stands on, is loaded with the first use of its name.
+"""
+
+import difflib
+import functools
+import importlib
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
+
+from llm_observe.errors import SettingsError
+from llm_observe.protocols import Exporter
+from llm_observe.settings import Settings
+
+if TYPE_CHECKING:
+    from llm_observe.exporters._files import read_records
+    from llm_observe.exporters.file import FileExporter
+    from llm_observe.exporters.http import HttpExporter
+    from llm_observe.exporters.memory import MemoryExporter
+    from llm_observe.exporters.stdout import StdoutExporter
+
+__all__ = ["FileExporter", "HttpExporter", "MemoryExporter", "StdoutExporter", "defaults", "from_url", "named", "read_records"]
+
+_HOME = {"FileExporter": "file", "HttpExporter": "http", "MemoryExporter": "memory", "StdoutExporter": "stdout", "read_records": "_files"}
+_EXPECTED = "`stdout`, `stdout:json`, `stdout:line`, `file`, `file:./directory`, `http://host/path` or `https://host/path`"
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+
+
+def from_url(text: str, settings: Settings | None = None, *, headers: Mapping[str, str] | None = None) -> Exporter:
+    """The exporter that *text* names: ``stdout``, ``stdout:json``, ``file:./dir?max_bytes=1000000``, ``https://host/path`` ...
+
+    What the text leaves open is taken from *settings*; *headers* are sent by the http exporter beside those of the settings.
+
+    :raises SettingsError: for a name nobody knows, and for options that do not fit.
+    :raises MissingExtra: when the package the exporter stands on is not installed.
+    """
+    settings = Settings() if settings is None else settings
+    scheme, _, rest = text.strip().partition(":")
+    match scheme.lower():
+        case "stdout":
+            return _stdout(text, rest)
+        case "file":
+            return _file(text, rest, settings)
+        case "http" | "https":
+            from llm_observe.exporters.http import HttpExporter
+
+            return HttpExporter(text.strip(), headers={**settings.http_headers, **(headers or {})})
+        case _:
+            near = difflib.get_close_matches(scheme.lower(), ["stdout", "file", "http", "https"], n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise SettingsError(f"exporters: unknown exporter {scheme!r}.{hint} Expected {_EXPECTED}.")
+
+
+def defaults(settings: Settings) -> list[object]:
+    """Where records go when nothing is configured: into the directory of *settings*, and calls to the terminal if there is one."""
+    found: list[object] = [_file("file", "", settings)]
+    if sys.stdout is not None and not sys.stdout.closed and sys.stdout.isatty():
+        from llm_observe.exporters.stdout import StdoutExporter
+
+        found.append(StdoutExporter(kinds=["call"]))
+    return found
+
+
+def named(exporter: object) -> str:
+    """A short name for *exporter*, the same in every process: ``file``, ``stdout``, ``http``, or its function's or class's own name."""
+    if isinstance(exporter, functools.partial):
+        return named(exporter.func)
+    name = getattr(exporter, "__name__", None) or type(exporter).__name__
+    return name.lower().strip("<>").removesuffix("exporter") or "exporter"
+
+
+def _stdout(text: str, rest: str) -> Exporter:
+    from llm_observe.exporters.stdout import StdoutExporter
+
+    match rest:
+        case "" | "auto":
+            return StdoutExporter()
+        case "json" | "line":
+            return StdoutExporter(format=rest)
+        case _:
+            raise SettingsError(f"exporters: {text!r}: expected `stdout`, `stdout:json` or `stdout:line`.")
+
+
+def _file(text: str, rest: str, settings: Settings) -> Exporter:
+    from llm_observe.exporters.file import FileExporter
+
+    path, _, query = rest.partition("?")
+    sizes = {"max_bytes": settings.file_max_bytes, "total_bytes": settings.file_total_bytes}
+    for name, value in parse_qsl(query, keep_blank_values=True):
+        if name not in sizes:
+            raise SettingsError(f"exporters: {text!r}: there is no option {name!r}. Options are: {', '.join(sizes)}.")
+        if not value.isdecimal() or int(value) < 1:
+            raise SettingsError(f"exporters: {text!r}: {name}={value!r}: expected a number of bytes, at least 1.")
+        sizes[name] = int(value)
+    return FileExporter(path.removeprefix("//") or settings.directory, **sizes)

@@ -103,8 +103,9 @@ def _decode_lines(lines: Iterator[bytes], output: BinaryIO) -> int:
             record: Call | _NoCall = _record(msgspec.json.decode(line, type=_Recorded))
         except (ValueError, RecursionError) as error:
             bad += 1
-            _complain(f"line {number}: {error or type(error).__name__}")
-            record = _NoCall(id=_id_of(line, number), reason=f"unreadable line {number}: {error}")
+            reason = f"line {number} is no recorded exchange: {str(error) or type(error).__name__}"
+            _complain(reason)
+            record = _NoCall(id=_id_of(line, number), reason=reason)
         output.write(encoder.encode(record) + b"\n")
     return bad
 
@@ -193,10 +194,7 @@ def _id_of(line: bytes, number: int) -> str:
 def _lines(file: str) -> Iterator[Iterator[bytes]]:
     """The lines of *file*, unzipped where they are zipped, whatever the name says."""
     with ExitStack() as stack:
-        if file == "-":
-            source = cast("BinaryIO", sys.stdin.buffer)
-        else:
-            source = stack.enter_context(Path(file).open("rb"))
+        source = cast("BinaryIO", sys.stdin.buffer) if file == "-" else stack.enter_context(Path(file).open("rb"))
         zipped = source.peek(2)[:2] == b"\x1f\x8b"  # type: ignore[attr-defined]
         if file != "-":
             source = _with_progress(source, file, stack)
@@ -212,7 +210,7 @@ def _with_progress(source: BinaryIO, file: str, stack: ExitStack) -> BinaryIO:
         from rich.progress import wrap_file
     except ModuleNotFoundError:
         return source
-    size = os.stat(file).st_size
+    size = Path(file).stat().st_size
     return stack.enter_context(wrap_file(source, total=size, description="decode", console=Console(stderr=True), transient=True))
 
 

@@ -77,7 +77,7 @@ def error_of(document: Any) -> Error | None:
     document = mapping(document)
     error = document.get("error")
     if type(error) is str and error:
-        return Error(type=text(document.get("type")) or text(document.get("code")) or UNKNOWN_ERROR, message=error)
+        return Error(type=text(document.get("error_type")) or text(document.get("code")) or UNKNOWN_ERROR, message=error)
     if not error or type(error) is not dict:
         if document.get("object") != "error":
             return None

@@ -100,8 +100,8 @@ def _media(kind: str, block: Document) -> tuple[AnyPart, ...]:
     mime_type = text(source.get("media_type"))
     if (url := text(source.get("url"))) is not None:
         return (linked(kind, url, mime_type),)
-    if (id := text(source.get("file_id"))) is not None:
-        return (File(modality=kind, file_id=id, mime_type=mime_type),)
+    if (file_id := text(source.get("file_id"))) is not None:
+        return (File(modality=kind, file_id=file_id, mime_type=mime_type),)
     if source.get("type") == "text":
         return text_parts(source.get("data"))
     if source.get("type") == "content":

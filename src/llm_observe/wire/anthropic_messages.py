@@ -8,8 +8,8 @@ from typing import Any
 from urllib.parse import unquote
 
 from llm_observe.records import CallRequest, Error, ReasoningRequest, Usage
-from llm_observe.wire.anthropic_blocks import message_of, parts_of, system_of, tool_definition
 from llm_observe.wire.answer import Answer, Asked, error_of, usage
+from llm_observe.wire.anthropic_blocks import message_of, parts_of, system_of, tool_definition
 from llm_observe.wire.jsonio import MALFORMED, Document, integer, items, load, load_argument, mapping, number, text
 
 _DELTAS = {  # type of a delta: its member that holds a piece, the block it belongs to, the block's member that it grows

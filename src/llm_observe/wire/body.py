@@ -19,47 +19,49 @@ _FIELDS = (b"data:", b"event:", b"id:", b"retry:", b":")
 
 
 class Body(msgspec.Struct, frozen=True, kw_only=True):
-    """What was received: events of a stream, or one document."""
+    """What was received: events of a stream, or one document, or neither."""
 
     events: list[bytes] | None = None
     document: Any = MALFORMED
     first_chunk_at: int | None = None
     reason: str | None = None  # why something of it is missing
+    lacking: bool = False  # whether we lack its end, which may have come: left out, or not readable for us
     text: bytes = b""  # the beginning, where it is neither
 
 
 def body_of(exchange: Exchange) -> Body:
     """Read the chunks of *exchange*."""
-    pieces, tail, reason = exchange.chunks, exchange.tail, GAP if exchange.tail else None
+    pieces, gap = exchange.chunks, bool(exchange.tail)
+    reason, lacking = GAP if gap else None, False
     encoding = "" if exchange.content_decoded else exchange.response_headers.get("content-encoding", "")
-    if encoding and (chain := Chain(encoding)):
-        pieces, tail = chain.pieces(pieces), []  # nothing can be unpacked behind a gap
+    chain = Chain(encoding) if encoding else None
+    if chain:
+        pieces = chain.pieces(pieces)
         reason = reason or chain.problem
-    data = b"".join(pieces) if len(pieces) != 1 else pieces[0]
+        lacking = gap or not chain.to_the_end  # nothing can be unpacked behind a gap
+    data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     if _is_events(data, exchange.response_headers.get("content-type", "")):
-        events = _across_gap(data, tail) if reason is GAP else sse.events(data)
-        return Body(events=events, first_chunk_at=_first_chunk_at(pieces, exchange.chunk_times), reason=reason)
-    if reason is GAP:
-        return Body(reason=reason)
-    document = load(data) if data else MALFORMED
-    if document is MALFORMED:
-        return Body(reason=reason or ("response is no JSON" if data else "response has no body"), text=data[:2000])
-    return Body(document=document, reason=reason)
+        events = _across_gap(data, [] if chain else exchange.tail) if gap else sse.events(data)
+        return Body(events=events, first_chunk_at=_first_chunk_at(pieces, exchange.chunk_times), reason=reason, lacking=lacking)
+    document = load(data) if data and not gap else MALFORMED
+    if document is not MALFORMED:
+        return Body(document=document, reason=reason)
+    reason = reason or ("response is no JSON" if data else "response has no body")
+    return Body(reason=reason, lacking=lacking or gap, text=data[:2000])
 
 
 def _is_events(data: bytes, content_type: str) -> bool:
     head = data[:64].removeprefix(b"\xef\xbb\xbf").lstrip()
     if head.startswith((b"{", b"[", b"<")):
         return False
-    return content_type.startswith("text/event-stream") or head.startswith(_FIELDS)
+    return content_type.lower().startswith("text/event-stream") or head.startswith(_FIELDS)
 
 
 def _across_gap(head: bytes, tail: list[bytes]) -> list[bytes]:
     """The events before the gap and after it. The one it begins in is dropped, and so is the one it ends in."""
-    found = sse.Sse().feed(head)
     rest = b"".join(tail).replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-    return found + sse.events(rest.partition(b"\n\n")[2])
+    return sse.Sse().feed(head) + sse.events(rest.partition(b"\n\n")[2])
 
 
 def _first_chunk_at(pieces: list[bytes], times: list[int]) -> int | None:

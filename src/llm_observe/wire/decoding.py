@@ -8,7 +8,7 @@ import msgspec
 
 from llm_observe.records import CallResponse, Cut, Decoded, Error, Exchange, Input, Message, Operation, Output, Server, Status, Tool, Wire
 from llm_observe.wire.answer import UNKNOWN_ERROR, Answer, Asked, error_of, finish_reason
-from llm_observe.wire.body import GAP, Body, body_of
+from llm_observe.wire.body import Body, body_of
 from llm_observe.wire.formats import Format, matched, request_document
 from llm_observe.wire.headers import provider_request_id, retry_after
 from llm_observe.wire.jsonio import MALFORMED, mapping, text
@@ -54,9 +54,10 @@ def _answer(form: Format, exchange: Exchange) -> tuple[Body, Answer]:
     body = body_of(exchange)
     if body.events is not None:
         return body, form.streamed(body.events)
+    failed = exchange.status_code is not None and exchange.status_code >= 400
     if body.document is MALFORMED:
-        return body, Answer(complete=False)
-    if exchange.status_code is not None and exchange.status_code >= 400:
+        return body, Answer(complete=failed and exchange.end in {"eof", "closed"})  # errors may be a page of HTML
+    if failed:
         return body, Answer(error=error_of(body.document), request_id=text(mapping(body.document).get("request_id")))
     return body, form.answered(body.document)
 
@@ -64,9 +65,9 @@ def _answer(form: Format, exchange: Exchange) -> tuple[Body, Answer]:
 def _decoded(exchange: Exchange, form: Format, asked: Asked, body: Body, answer: Answer, reason: str | None) -> Decoded:
     provider = provider_of(exchange.host, exchange.port, exchange.path, home=form.home)
     error = _error(exchange, body, answer)
-    complete = answer.complete
+    complete = None if body.lacking and not answer.complete else answer.complete
     reasons = tuple("error" if raw is None else finish_reason(raw) for raw in answer.reasons)
-    if complete and not any(answer.reasons):
+    if complete is not False and not any(answer.reasons):
         reasons = ()  # a server that gives none
     messages = tuple(
         Message(role=role, parts=parts, finish_reason=reasons[n] if n < len(reasons) else None)

@@ -22,6 +22,7 @@ class Decoder:
 
     def __init__(self, *, gzip: bool, room: int = MAX_DECODED) -> None:
         self.problem: str | None = None
+        self.full = False  # whether the rest was left out for want of room
         self._gzip, self._room = gzip, room
         self._head: bytes | None = b""  # the first bytes, until there are enough to see what they are
         self._inflate = zlib.decompressobj(_GZIP)
@@ -67,6 +68,7 @@ class Decoder:
                 found.append(piece)
                 self._room -= len(piece)
                 if self._room <= 0:
+                    self.full = True
                     self.problem = "response too long once unpacked: the rest left out"
                     break
                 data = self._inflate.unused_data
@@ -81,26 +83,31 @@ class Decoder:
 
 
 class Chain:
-    """Undoes the layers of a content-encoding header, the last one applied first."""
+    """Undoes the layers of a content-encoding header, the last one applied first. Falsy where there is nothing to undo."""
 
     def __init__(self, header: str) -> None:
         names = [name.strip() for name in header.lower().split(",")]
-        self.unknown = next((name for name in names if name not in _KNOWN and name not in _IDENTITY), None)
+        self._unknown = next((name for name in names if name not in _KNOWN and name not in _IDENTITY), None)
         self._layers = [Decoder(gzip="gzip" in name) for name in reversed(names) if name in _KNOWN]
 
     def __bool__(self) -> bool:
-        return bool(self._layers)
+        return bool(self._layers or self._unknown)
+
+    @property
+    def to_the_end(self) -> bool:
+        """Whether all that came was looked at: we know the encoding and had room."""
+        return self._unknown is None and not any(layer.full for layer in self._layers)
 
     @property
     def problem(self) -> str | None:
         """What kept the body from being unpacked whole."""
-        if self.unknown is not None:
-            return f"content-encoding {self.unknown[:20]} is not read"
+        if self._unknown is not None:
+            return f"content-encoding {self._unknown[:20]} is not read"
         return next((layer.problem for layer in self._layers if layer.problem), None)
 
     def pieces(self, chunks: Iterable[bytes]) -> list[bytes]:
         """What each chunk unpacks to, one piece a chunk, and one more for what was held back."""
-        if self.unknown is not None:
+        if self._unknown is not None:
             return []
         found = [self._through(chunk) for chunk in chunks]
         found.append(self._flush())

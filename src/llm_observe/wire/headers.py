@@ -14,7 +14,7 @@ _REQUEST_IDS = (
     "x-kong-request-id",
     "cf-ray",
 )
-_MONTHS = {name: n for n, name in enumerate("Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(), 1)}
+_MONTHS = {name: n for n, name in enumerate(["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"], 1)}
 
 
 def provider_request_id(headers: Mapping[str, str]) -> str | None:

@@ -6,6 +6,7 @@ has the wrong shape, so that the decoders have no type checks of their own.
 """
 
 import json
+import math
 from typing import Any
 
 import msgspec
@@ -54,7 +55,7 @@ def _load_patiently(data: bytes | str) -> Any:
     """What msgspec is too strict for: broken UTF-8, lone surrogates, raw control characters, NaN, huge numbers, a BOM."""
     text = data.decode("utf-8", "replace") if isinstance(data, bytes) else data
     try:
-        document = json.loads(text.removeprefix("\ufeff"), strict=False, parse_constant=_no_number, parse_int=_integer)
+        document = json.loads(text.removeprefix("\ufeff"), strict=False, parse_constant=_no_number, parse_int=_integer, parse_float=_finite)
         # Through UTF-8 once, because a surrogate may hide in any string or key.
         return msgspec.json.decode(json.dumps(document, ensure_ascii=False).encode("utf-8", "replace"))
     except (ValueError, RecursionError):
@@ -63,6 +64,11 @@ def _load_patiently(data: bytes | str) -> Any:
 
 def _no_number(_: str) -> None:
     """NaN and the infinities are unknown values."""
+
+
+def _finite(digits: str) -> float | None:
+    value = float(digits)
+    return value if math.isfinite(value) else None
 
 
 def _integer(digits: str) -> int | str:

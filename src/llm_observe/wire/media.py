@@ -4,7 +4,6 @@ A record tells that a picture was sent, how large it was and which (its hash), n
 read (signatures, encrypted thoughts) is left out.
 """
 
-import base64
 import binascii
 import hashlib
 from typing import Any
@@ -32,7 +31,7 @@ def blob(modality: str, data: Any, mime_type: str | None = None, transcript: str
 
 def linked(modality: str, url: str, mime_type: str | None = None) -> Blob | Uri:
     """Media at an address. A data URL is the media itself."""
-    if not url[:5].lower() == "data:":
+    if url[:5].lower() != "data:":
         return Uri(modality=modality, uri=without_query(url), mime_type=mime_type)
     head, _, data = url[5:].partition(",")
     named, *options = head.split(";")
@@ -89,7 +88,7 @@ def _measured(data: str) -> tuple[int, str | None]:
     try:
         for start in range(0, len(data), _STEP):
             piece = data[start : start + _STEP]
-            raw = base64.b64decode(piece + "=" * (-len(piece) % 4), validate=True)
+            raw = binascii.a2b_base64(piece + "=" * (-len(piece) % 4), strict_mode=True)
             digest.update(raw)
             size += len(raw)
     except (binascii.Error, ValueError):

@@ -50,10 +50,9 @@ def answered(document: Any) -> Answer:
     error = error_of(document)
     choices, reasons = [], []
     for choice in items(document.get("choices")):
-        choice = mapping(choice)
-        message = mapping(choice.get("message"))
+        message = mapping(mapping(choice).get("message"))
         choices.append((text(message.get("role")) or "assistant", output_parts(message)))
-        reasons.append(text(choice.get("finish_reason")))
+        reasons.append(text(mapping(choice).get("finish_reason")))
         error = error or error_of(choice)
     return Answer(
         id=text(document.get("id")),

@@ -5,7 +5,7 @@ from typing import Any
 from llm_observe.records import AnyPart, Blob, Reasoning, Refusal, Text, ToolCall
 from llm_observe.wire.jsonio import Document, integer, items, load_argument, mapping, text
 from llm_observe.wire.media import blob
-from llm_observe.wire.openai_parts import called, content_parts, output_parts, reasoning_of
+from llm_observe.wire.openai_parts import content_parts, output_parts, reasoning_of
 
 
 class _Call:
@@ -43,7 +43,7 @@ class _Call:
 class Folded:
     """Everything the deltas of one choice say."""
 
-    __slots__ = ("audio", "calls", "legacy", "others", "reason", "reasoning", "refusal", "role", "text", "whole")
+    __slots__ = ("audio", "by_id", "by_index", "calls", "legacy", "others", "reason", "reasoning", "refusal", "role", "text", "whole")
 
     def __init__(self) -> None:
         self.role = "assistant"
@@ -53,7 +53,9 @@ class Folded:
         self.refusal: list[str] = []
         self.audio: list[Document] = []
         self.others: list[AnyPart] = []
-        self.calls: dict[object, _Call] = {}
+        self.calls: list[_Call] = []
+        self.by_index: dict[int, _Call] = {}
+        self.by_id: dict[str, _Call] = {}
         self.legacy: _Call | None = None
         self.whole: tuple[AnyPart, ...] = ()
 
@@ -99,24 +101,33 @@ class Folded:
         parts += self.others
         if self.audio:
             parts.append(self._spoken())
-        parts += [call.part() for call in self.calls.values()]
+        parts += [call.part() for call in self.calls]
         if self.legacy:
             parts.append(self.legacy.part())
         return tuple(parts) or self.whole
 
     def _call(self, fragment: Document) -> _Call:
-        """The call a fragment belongs to: by its index; a new id is a new call whatever the index says; with neither, the last."""
-        id = text(fragment.get("id"))
-        index = integer(fragment.get("index"))
-        key: object = index
-        if index is None:
-            key = ("id", id) if id else next(reversed(self.calls), None)
-        call = self.calls.get(key)
-        while call is not None and id and call.id and call.id != id:
-            key = (key, "then")
-            call = self.calls.get(key)
+        """The call a fragment belongs to: by its index, else by its id, else the last one.
+
+        A new id is a new call whatever the index says, and a name where there is neither index nor id begins one.
+        """
+        index, call_id = integer(fragment.get("index")), text(fragment.get("id"))
+        if index is not None:
+            call = self.by_index.get(index)
+        elif call_id:
+            call = self.by_id.get(call_id)
+        else:
+            begins = text(mapping(fragment.get("function")).get("name"))
+            call = None if begins or not self.calls else self.calls[-1]
+        if call is not None and call_id and call.id and call.id != call_id:
+            call = self.by_id.get(call_id)
         if call is None:
-            call = self.calls[key] = _Call()
+            call = _Call()
+            self.calls.append(call)
+        if index is not None:
+            self.by_index[index] = call
+        if call_id:
+            self.by_id[call_id] = call
         return call
 
     def _add_parts(self, parts: tuple[AnyPart, ...]) -> None:

@@ -130,8 +130,8 @@ def _thought(value: Any) -> str:
 
 
 def _file(file: Document) -> AnyPart:
-    if id := text(file.get("file_id")):
-        return File(modality="document", file_id=id)
+    if file_id := text(file.get("file_id")):
+        return File(modality="document", file_id=file_id)
     data = text(file.get("file_data"))
     if data is None:
         return Generic(generic_type="file")
@@ -141,7 +141,7 @@ def _file(file: Document) -> AnyPart:
 
 
 def _audio(audio: Document) -> AnyPart:
-    id = text(audio.get("id"))
-    if id and not audio.get("data"):
-        return File(modality="audio", file_id=id)  # an earlier answer, named again in the next request
+    file_id = text(audio.get("id"))
+    if file_id and not audio.get("data"):
+        return File(modality="audio", file_id=file_id)  # an earlier answer, named again in the next request
     return blob("audio", audio.get("data"), transcript=text(audio.get("transcript")))

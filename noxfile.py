@@ -1,0 +1,91 @@
+"""One command is the whole truth, here and in CI: `nox`.
+
+The wheel is built once. What the tests see is the wheel, never `src/`: with every extra on each Python, with none of them, and with
+the oldest dependencies its metadata promises.
+"""
+
+import os
+import shutil
+import tomllib
+from pathlib import Path
+
+import nox
+
+HERE = Path(__file__).parent
+PYTHONS = nox.project.python_versions(tomllib.loads((HERE / "pyproject.toml").read_text()))
+WHEELS = HERE / ".nox" / "wheels"
+COVERAGE = {"COVERAGE_FILE": str(HERE / ".nox" / "coverage" / "data")}  # absolute: tests start processes in other folders
+
+# Real servers run in some tests: a file's tests stay in one worker, in their order.
+PYTEST = ["-m", "pytest", "-n", "2", "--dist", "loadfile"]
+
+nox.needs_version = ">=2025.5.1"
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.download_python = "never"  # a Python that the machine lacks is skipped and said so; under CI it fails
+
+# pyenv's shims answer for the versions that are named, as a rule one. Name all, the one in use first.
+versions = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"), "versions")
+if shutil.which("pyenv") and "PYENV_VERSION" not in os.environ and versions.is_dir():
+    there = {path.name for path in versions.iterdir()}
+    wanted = [name for series in PYTHONS for name in sorted(there) if name.startswith(f"{series}.")]
+    os.environ["PYENV_VERSION"] = ":".join([*wanted, "system"])
+
+
+def built() -> str:
+    """The wheel that the `wheel` session made."""
+    (wheel,) = WHEELS.glob("*.whl")
+    return str(wheel)
+
+
+@nox.session(python=PYTHONS[0], default=False)
+def wheel(session: nox.Session) -> None:
+    """Build the wheel, once, for all sessions that install it."""
+    shutil.rmtree(WHEELS, ignore_errors=True)
+    shutil.rmtree(Path(COVERAGE["COVERAGE_FILE"]).parent, ignore_errors=True)
+    session.install("hatchling")
+    session.run("hatchling", "build", "-t", "wheel", "-d", str(WHEELS))
+
+
+@nox.session(python=PYTHONS, requires=["wheel"])
+def tests(session: nox.Session) -> None:
+    """The wheel with every extra: all tests, and every example in README and docs."""
+    session.install(f"llm-observe[all] @ file://{built()}", "--group", "tests")
+    Path(COVERAGE["COVERAGE_FILE"]).parent.mkdir(parents=True, exist_ok=True)
+    session.run("coverage", "run", *PYTEST, *session.posargs, env=COVERAGE)
+    if not session.posargs:  # a selection of tests covers a selection of lines
+        session.notify("coverage")
+
+
+@nox.session(python=PYTHONS[0], requires=["wheel"])
+def bare(session: nox.Session) -> None:
+    """The wheel with no extra: it imports, records to a file, and says which extra a module needs."""
+    session.install(built(), "pytest", "pytest-timeout")
+    session.run("python", "-m", "pytest", "--confcutdir=tests", "tests/test_house.py", "-k", "bare", env={"LLM_OBSERVE_BARE": "1"})
+
+
+@nox.session(python=PYTHONS[0], venv_backend="uv", requires=["wheel"])
+def oldest(session: nox.Session) -> None:
+    """The wheel with the versions that our lower bounds promise."""
+    session.install("--resolution", "lowest-direct", "-r", "pyproject.toml", "--extra", "all", "--group", "tests")
+    session.install("--no-deps", built())
+    session.run("python", *PYTEST, *session.posargs)
+
+
+@nox.session(python=PYTHONS[0])
+def house(session: nox.Session) -> None:
+    """Style, types, floors, docs."""
+    session.install("-e", ".[all]", "--group", "tests", "--group", "house", "--group", "docs")
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+    session.run("mypy")
+    session.run("lint-imports")
+    session.run("mkdocs", "build", "--strict", "--quiet", "--site-dir", session.create_tmp())
+    session.run("python", "-m", "pytest", "tests/test_house.py", "tests/test_docs.py")
+
+
+@nox.session(python=PYTHONS[0], default=False)
+def coverage(session: nox.Session) -> None:
+    """All Pythons' coverage together, gated."""
+    session.install("coverage[toml]")
+    session.run("coverage", "combine", env=COVERAGE)
+    session.run("coverage", "report", env=COVERAGE)

@@ -7,22 +7,21 @@ import threading
 import time
 import weakref
 from types import TracebackType
-from typing import Any, Self
-
-import anyio.to_thread
+from typing import TYPE_CHECKING, Any, Self
 
 from llm_observe._runtime import clock as clocks
 from llm_observe._runtime import plugs, threads
 from llm_observe._runtime.assemble import Assembler
-from llm_observe._runtime.channel import Channel, Limits
 from llm_observe._runtime.clock import Clock, Ids
 from llm_observe._runtime.guard import Guard
 from llm_observe._runtime.handover import Handover, Item
 from llm_observe._runtime.items import ALL, Flush, Settle, last_attempt
-from llm_observe._runtime.sink import Sink
 from llm_observe._runtime.stats import Stats
 from llm_observe.processors.content import content
 from llm_observe.settings import Settings, resolve
+
+if TYPE_CHECKING:
+    from llm_observe._runtime.channel import Channel
 
 _living: "weakref.WeakSet[Observer]" = weakref.WeakSet()
 
@@ -62,6 +61,9 @@ class Observer:
 
     def _make(self) -> None:
         """Everything that a forked child must have anew."""
+        from llm_observe._runtime.channel import Channel, Limits  # anyio and asyncio: not for those who only import us
+        from llm_observe._runtime.sink import Sink
+
         settings = self.settings
         limits = Limits(
             queue_records=settings.queue_records,
@@ -146,7 +148,9 @@ class Observer:
 
     async def aflush(self, timeout: float = 5.0, *, final: bool = False) -> bool:  # noqa: ASYNC109 - the wait is in another thread
         """:meth:`flush` without blocking the event loop."""
-        return await anyio.to_thread.run_sync(self._flush, timeout, ALL if final else last_attempt.get())
+        from anyio.to_thread import run_sync
+
+        return await run_sync(self._flush, timeout, ALL if final else last_attempt.get())
 
     def _flush(self, timeout: float, serial: int) -> bool:
         if not self.enabled or self.closed or (not self.sink.running and not len(self.handover)):
@@ -174,7 +178,9 @@ class Observer:
 
     async def ashutdown(self, timeout: float | None = None) -> Stats:  # noqa: ASYNC109 - the wait is in another thread
         """:meth:`shutdown` without blocking the event loop."""
-        return await anyio.to_thread.run_sync(self.shutdown, timeout)
+        from anyio.to_thread import run_sync
+
+        return await run_sync(self.shutdown, timeout)
 
     adrain = ashutdown
 

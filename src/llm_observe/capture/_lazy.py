@@ -1,17 +1,20 @@
-"""Hooks a library when it is imported, and not before: observing an app must not import clients that it does not use."""
+"""Hooks a library when it is imported, and not before: observing an app must not import clients that it does not use.
+
+The finder and the loader are duck-typed: `importlib.abc` alone would double what `import llm_observe` costs.
+"""
 
 import importlib.util
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
+from typing import Any
 
 Hook = Callable[[ModuleType], object]
 
 
-class _Finder(MetaPathFinder):
+class _Finder:
     """Finds nothing by itself: it asks the others, and has the loader tell us when it is done."""
 
     def __init__(self) -> None:
@@ -28,18 +31,18 @@ class _Finder(MetaPathFinder):
             self._busy.name = None
         if spec is None or spec.loader is None:
             return None
-        spec.loader = _Loader(spec.loader, self.hooks[fullname])
+        spec.loader = _Loader(spec.loader, self.hooks[fullname])  # type: ignore[assignment]
         return spec
 
 
-class _Loader(Loader):
+class _Loader:
     """Loads as the real loader does, then runs the hook."""
 
-    def __init__(self, real: Loader, hook: Hook) -> None:
+    def __init__(self, real: Any, hook: Hook) -> None:
         self._real, self._hook = real, hook
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
-        return self._real.create_module(spec)
+        return self._real.create_module(spec)  # type: ignore[no-any-return]
 
     def exec_module(self, module: ModuleType) -> None:
         if module.__spec__ is not None:
@@ -63,11 +66,11 @@ def when_imported(name: str, hook: Hook) -> None:
         return
     _finder.hooks[name] = hook
     if _finder not in sys.meta_path:
-        sys.meta_path.insert(0, _finder)
+        sys.meta_path.insert(0, _finder)  # type: ignore[arg-type]
 
 
 def forget() -> None:
     """Watch for no import any more."""
     _finder.hooks.clear()
     if _finder in sys.meta_path:
-        sys.meta_path.remove(_finder)
+        sys.meta_path.remove(_finder)  # type: ignore[arg-type]

@@ -100,4 +100,4 @@ def _file(text: str, rest: str, settings: Settings) -> Exporter:
         if not value.isdecimal() or int(value) < 1:
             raise SettingsError(f"exporters: {text!r}: {name}={value!r}: expected a number of bytes, at least 1.")
         sizes[name] = int(value)
-    return FileExporter(path.removeprefix("//") or settings.directory, **sizes)
+    return FileExporter(path.removeprefix("//") or settings.directory, max_bytes=sizes["max_bytes"], total_bytes=sizes["total_bytes"])

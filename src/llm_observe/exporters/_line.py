@@ -30,7 +30,7 @@ def line(record: AnyRecord, colour: bool = False) -> str:
             pieces += _request(record)
         case Step():
             pieces += [("", f"step {_short(record.name)}"), *_error(record)]
-            pieces = [(DIM, text) for _, text in pieces]
+            pieces = [(style if style == RED else DIM, text) for style, text in pieces]
     pieces += _belongs_to(record)
     if isinstance(record, Call):
         pieces.append(("", _said(record)))

@@ -7,7 +7,7 @@ import threading
 import time
 import weakref
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from llm_observe._runtime import clock as clocks
 from llm_observe._runtime import plugs, threads
@@ -19,9 +19,6 @@ from llm_observe._runtime.items import ALL, Flush, Settle, last_attempt
 from llm_observe._runtime.stats import Stats
 from llm_observe.processors.content import content
 from llm_observe.settings import Settings, resolve
-
-if TYPE_CHECKING:
-    from llm_observe._runtime.channel import Channel
 
 _living: "weakref.WeakSet[Observer]" = weakref.WeakSet()
 

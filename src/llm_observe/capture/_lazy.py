@@ -66,11 +66,11 @@ def when_imported(name: str, hook: Hook) -> None:
         return
     _finder.hooks[name] = hook
     if _finder not in sys.meta_path:
-        sys.meta_path.insert(0, _finder)  # type: ignore[arg-type]
+        sys.meta_path.insert(0, _finder)
 
 
 def forget() -> None:
     """Watch for no import any more."""
     _finder.hooks.clear()
     if _finder in sys.meta_path:
-        sys.meta_path.remove(_finder)  # type: ignore[arg-type]
+        sys.meta_path.remove(_finder)

@@ -60,7 +60,7 @@ def _is_events(data: bytes, content_type: str) -> bool:
 
 def _across_gap(head: bytes, tail: list[bytes]) -> list[bytes]:
     """The events before the gap and after it. The one it begins in is dropped, and so is the one it ends in."""
-    rest = b"".join(tail).replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    rest = sse.lines_of(b"".join(tail))
     return sse.Sse().feed(head) + sse.events(rest.partition(b"\n\n")[2])
 
 

@@ -82,6 +82,8 @@ FORMATS = (
 
 _LAST_WORDS = frozenset(path.replace(":", "/").rpartition("/")[2].encode() for form in FORMATS for path in form.paths)
 
+_QUERY, _FRAGMENT, _VERB = b"?#:"  # as numbers: `in` is ten times faster for a number than for bytes
+
 
 def may_be_call(method: str, path: bytes) -> bool:
     """Whether an HTTP request may be a model call, by its method and raw path (query and fragment are ignored). O(1).
@@ -92,12 +94,12 @@ def may_be_call(method: str, path: bytes) -> bool:
     if method != "POST":
         return False
     try:
-        if b"?" in path:
-            path = path[: path.index(b"?")]
-        if b"#" in path:
-            path = path[: path.index(b"#")]
+        if _QUERY in path:
+            path = path.partition(b"?")[0]
+        if _FRAGMENT in path:
+            path = path.partition(b"#")[0]
         last = path[path.rfind(b"/") + 1 :]
-        return last in _LAST_WORDS or (b":" in last and last[last.rfind(b":") + 1 :] in _LAST_WORDS)
+        return last in _LAST_WORDS or (_VERB in last and last[last.rfind(b":") + 1 :] in _LAST_WORDS)
     except (TypeError, AttributeError):  # a client that passes something else: not ours, and not a reason to hurt it
         return False
 

@@ -12,7 +12,7 @@ from urllib.parse import unquote_to_bytes, urlsplit
 from llm_observe.records import Blob, Uri
 from llm_observe.wire.jsonio import Document
 
-_STEP = 256 * 1024  # characters a turn, a multiple of 4: never hold the interpreter for a whole video
+_STEP = 64 * 1024  # characters a turn, a multiple of 4: never hold the interpreter for a whole video
 _URLSAFE = str.maketrans("-_", "+/")
 _OPAQUE = frozenset(
     {"b64_json", "blob", "bytes", "data", "encrypted_content", "encrypted_index", "encrypted_stdout", "file_data", "obfuscation"}

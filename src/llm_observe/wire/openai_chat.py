@@ -16,6 +16,9 @@ from llm_observe.wire.openai_usage import usage_of
 
 DONE = b"[DONE]"
 
+_FIRST = ("id", "model")  # the first chunk that has one counts: Azure opens with a chunk of empty ones
+_LAST = frozenset({"usage", "x_groq", "service_tier", "system_fingerprint"})  # the last one counts
+
 
 def asked(body: Any, path: str) -> Asked:
     """The request."""
@@ -69,7 +72,7 @@ def answered(document: Any) -> Answer:
 def streamed(events: Sequence[bytes]) -> Answer:
     """A stream: ``data: [DONE]`` ends it, or a finish reason for every choice."""
     choices: dict[int, Folded] = {}
-    said: Document = {}  # the top-level members, the first or the last that is not empty
+    said: Document = {}
     error: Error | None = None
     done, unread = False, 0
     for event in events:
@@ -81,21 +84,20 @@ def streamed(events: Sequence[bytes]) -> Answer:
             unread += chunk is MALFORMED
             error = error or error_of(chunk)
             continue
-        for key in ("id", "model"):
-            if key not in said and chunk.get(key):
-                said[key] = chunk[key]
-        for key in ("usage", "service_tier", "system_fingerprint"):
-            if chunk.get(key):
-                said[key] = chunk[key]
-        if "x_groq" in chunk and mapping(chunk["x_groq"]).get("usage"):
-            said["x_groq"] = chunk["x_groq"]
-        if "error" in chunk or chunk.get("object") == "error":
+        for name in _FIRST:
+            if name not in said and chunk.get(name):
+                said[name] = chunk[name]
+        for name in _LAST.intersection(chunk):
+            if chunk[name]:
+                said[name] = chunk[name]
+        if "error" in chunk or "object" not in chunk or chunk["object"] == "error":
             error = error or error_of(chunk)
         for position, choice in enumerate(items(chunk.get("choices"))):
             if type(choice) is not dict:
                 continue
-            index = integer(choice.get("index"))
-            index = position if index is None else index
+            index = choice.get("index")
+            if type(index) is not int:
+                index = position
             folded = choices.get(index)
             if folded is None:
                 folded = choices[index] = Folded()
@@ -103,7 +105,6 @@ def streamed(events: Sequence[bytes]) -> Answer:
             if "error" in choice:
                 error = error or error_of(choice)
     ordered = [choices[index] for index in sorted(choices)]
-    finished = bool(ordered) and all(choice.reason for choice in ordered)
     return Answer(
         id=text(said.get("id")),
         model=text(said.get("model")),
@@ -113,7 +114,7 @@ def streamed(events: Sequence[bytes]) -> Answer:
         reasons=tuple(choice.reason for choice in ordered),
         usage=usage_of(said),
         error=error,
-        complete=done or finished,
+        complete=done or (bool(ordered) and all(choice.reason for choice in ordered)),
         reason=f"{unread} events are no JSON" if unread else None,
     )
 

@@ -7,6 +7,7 @@ characters that models write. Time is linear in the bytes, however they are cut.
 """
 
 _BOM = b"\xef\xbb\xbf"
+_LF, _CR = b"\n\r"  # as numbers: `in` is ten times faster for a number than for bytes
 
 
 class Sse:
@@ -25,9 +26,9 @@ class Sse:
         if self._after_cr and data:
             data = data.removeprefix(b"\n")  # the CR was taken as the line end already
             self._after_cr = False
-        if b"\r" in data:
+        if _CR in data:
             self._after_cr = data.endswith(b"\r")
-            data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+            data = lines_of(data)
         if not data:
             return []
         end = data.rfind(b"\n\n") + 2
@@ -58,13 +59,18 @@ class Sse:
 
 def events(data: bytes) -> list[bytes]:
     """The data of all events in *data*, the last one also where its blank line is missing."""
-    return _split(data.removeprefix(_BOM).replace(b"\r\n", b"\n").replace(b"\r", b"\n"))
+    return _split(lines_of(data.removeprefix(_BOM)))
+
+
+def lines_of(data: bytes) -> bytes:
+    """*data* with every line end a newline."""
+    return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n") if _CR in data else data
 
 
 def _split(lines: bytes) -> list[bytes]:
     found = []
     for block in lines.split(b"\n\n"):
-        if block.startswith(b"data: ") and b"\n" not in block:
+        if block.startswith(b"data: ") and _LF not in block:
             found.append(block[6:])
         elif block:
             data = [_value(line) for line in block.split(b"\n") if line.startswith(b"data:") or line == b"data"]

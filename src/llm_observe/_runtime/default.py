@@ -1,6 +1,8 @@
 """The observer that is used where none is named. A default and nothing more: whoever makes an Observer may hand it around instead."""
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from llm_observe._runtime.observer import Observer
@@ -43,6 +45,19 @@ def existing() -> Observer | None:
     """The default observer if there is one that records, without making one: for the hooks."""
     found = _default
     return None if found is None or found.closed else found
+
+
+@contextmanager
+def swapped(observer: Observer) -> Iterator[Observer]:
+    """Have *observer* be the default one for a while: for tests. Neither is closed."""
+    global _default  # noqa: PLW0603 - the one default there is
+    with _lock:
+        before, _default = _default, observer
+    try:
+        yield observer.start()
+    finally:
+        with _lock:
+            _default = before
 
 
 def flush(timeout: float = 5.0) -> bool:

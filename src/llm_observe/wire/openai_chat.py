@@ -16,8 +16,7 @@ from llm_observe.wire.openai_usage import usage_of
 
 DONE = b"[DONE]"
 
-_FIRST = ("id", "model")  # the first chunk that has one counts: Azure opens with a chunk of empty ones
-_LAST = frozenset({"usage", "x_groq", "service_tier", "system_fingerprint"})  # the last one counts
+_LAST = ("usage", "x_groq", "service_tier", "system_fingerprint")  # members of a chunk of which the last one counts
 
 
 def asked(body: Any, path: str) -> Asked:
@@ -72,6 +71,8 @@ def answered(document: Any) -> Answer:
 def streamed(events: Sequence[bytes]) -> Answer:
     """A stream: ``data: [DONE]`` ends it, or a finish reason for every choice."""
     choices: dict[int, Folded] = {}
+    said_id: Any = None  # the first that is not empty: Azure opens with a chunk of empty ones
+    model: Any = None
     said: Document = {}
     error: Error | None = None
     done, unread = False, 0
@@ -84,13 +85,12 @@ def streamed(events: Sequence[bytes]) -> Answer:
             unread += chunk is MALFORMED
             error = error or error_of(chunk)
             continue
-        for name in _FIRST:
-            if name not in said and chunk.get(name):
-                said[name] = chunk[name]
-        for name in _LAST.intersection(chunk):
-            if chunk[name]:
-                said[name] = chunk[name]
-        if "error" in chunk or "object" not in chunk or chunk["object"] == "error":
+        said_id = said_id or chunk.get("id")
+        model = model or chunk.get("model")
+        for name in _LAST:
+            if member := chunk.get(name):
+                said[name] = member
+        if "error" in chunk or chunk.get("object") == "error":
             error = error or error_of(chunk)
         for position, choice in enumerate(items(chunk.get("choices"))):
             if type(choice) is not dict:
@@ -106,8 +106,8 @@ def streamed(events: Sequence[bytes]) -> Answer:
                 error = error or error_of(choice)
     ordered = [choices[index] for index in sorted(choices)]
     return Answer(
-        id=text(said.get("id")),
-        model=text(said.get("model")),
+        id=text(said_id),
+        model=text(model),
         service_tier=text(said.get("service_tier")),
         system_fingerprint=text(said.get("system_fingerprint")),
         choices=tuple((choice.role, choice.parts()) for choice in ordered),

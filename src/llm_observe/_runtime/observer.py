@@ -10,8 +10,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from llm_observe._runtime import clock as clocks
-from llm_observe._runtime import plugs, threads
-from llm_observe._runtime.assemble import Assembler
+from llm_observe._runtime import plugs
 from llm_observe._runtime.clock import Clock, Ids
 from llm_observe._runtime.guard import Guard
 from llm_observe._runtime.handover import Handover, Item
@@ -58,7 +57,9 @@ class Observer:
 
     def _make(self) -> None:
         """Everything that a forked child must have anew."""
-        from llm_observe._runtime.channel import Channel, Limits  # anyio and asyncio: not for those who only import us
+        # Here and not above: anyio, asyncio and the decoders are not for those who only import us.
+        from llm_observe._runtime.assemble import Assembler
+        from llm_observe._runtime.channel import Channel, Limits
         from llm_observe._runtime.sink import Sink
 
         settings = self.settings
@@ -103,6 +104,8 @@ class Observer:
             return
         plugs.hook()
         if self.settings.follow_threads:
+            from llm_observe._runtime import threads
+
             threads.install()
         me = weakref.ref(self)
         # Before the thread pools close, while threads can still be started: see threading._shutdown.

@@ -41,7 +41,7 @@ def make_app(observer: llm_observe.Observer, provider: FakeProvider) -> FastAPI:
         return answer.choices[0].message.content or ""
 
     @app.get("/chat/{user}")
-    async def chat(user: str, q: str, model: str = "fake-chat") -> dict[str, str]:
+    async def chat(user: str, q: str, model: str = "fake-echo") -> dict[str, str]:
         llm_observe.tag(user=user)
         try:
             return {"answer": await ask(model, q)}
@@ -49,7 +49,7 @@ def make_app(observer: llm_observe.Observer, provider: FakeProvider) -> FastAPI:
             raise HTTPException(502, "the model did not answer") from error
 
     @app.get("/write/{user}")
-    async def write(user: str, q: str, model: str = "fake-chat") -> StreamingResponse:
+    async def write(user: str, q: str, model: str = "fake-echo") -> StreamingResponse:
         llm_observe.tag(user=user)
 
         async def words() -> AsyncIterator[str]:
@@ -66,7 +66,7 @@ def make_app(observer: llm_observe.Observer, provider: FakeProvider) -> FastAPI:
         llm_observe.tag(user=user)
         with llm_observe.step("retrieve", index="handbook"):
             await asyncio.sleep(0.01)
-        return {"answers": await asyncio.gather(*(ask(model, q) for model in ("fake-chat", "fake-thinking", "fake-cached")))}
+        return {"answers": await asyncio.gather(*(ask(model, q) for model in ("fake-echo", "fake-thinking", "fake-cached")))}
 
     @app.get("/tools/{user}")
     def tools(user: str, q: str) -> dict[str, str]:

@@ -19,7 +19,7 @@ Status = Literal["ok", "error", "cancelled", "truncated"]
 End = Literal["open", "eof", "closed", "abandoned", "cancelled", "error"]
 
 
-class Exchange(msgspec.Struct, kw_only=True):
+class Exchange(msgspec.Struct, kw_only=True, gc=False):
     """One HTTP attempt with a provider, undecoded. Filled by its tap, then never touched again.
 
     Instants are ``time.perf_counter_ns()`` except ``started_ns``, which is ``time.time_ns()`` at ``began``.
@@ -53,8 +53,12 @@ class Exchange(msgspec.Struct, kw_only=True):
     shed: tuple[str, ...] = ()  # bodies left out for want of room: "request", "response"
 
 
-class Shape(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """Base of all that is exported: frozen, and silent about what is unknown."""
+class Shape(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=False):
+    """Base of all that is exported: frozen, and silent about what is unknown.
+
+    Outside of the garbage collector's walks (``gc=False``): made last and never changed, nothing in it can point back at it, and a
+    queue of ten thousand records must not lengthen the application's collections.
+    """
 
 
 # --- messages and their parts: genai-semconv, content attributes -----------------------------------------------------
@@ -344,7 +348,7 @@ class ScopeInfo(Shape, frozen=True, kw_only=True):
     tags: dict[str, object] = {}
 
 
-class Decoded(msgspec.Struct, frozen=True, kw_only=True):
+class Decoded(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What the bytes of one exchange say: the wire's half of a :class:`Call`. Nothing here needs a clock or an id."""
 
     operation: Operation

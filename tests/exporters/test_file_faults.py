@@ -85,7 +85,8 @@ def test_on_a_full_disk_a_batch_is_there_or_not_and_room_is_used_again(other, tm
 
 LIMITED = """
 import resource, sys, json, anyio
-resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+before = resource.getrlimit(resource.RLIMIT_FSIZE)
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
 from llm_observe.errors import Rejected
 from llm_observe.exporters.file import FileExporter
 from llm_observe.protocols import Batch
@@ -102,6 +103,7 @@ async def main():
         print(error.reason)
     await exporter.export(batch(31, 10))
 anyio.run(main)
+resource.setrlimit(resource.RLIMIT_FSIZE, before)
 """
 
 
@@ -284,7 +286,8 @@ import os, sys, anyio, anyio._backends._asyncio
 from llm_observe.errors import RetryLater
 from llm_observe.exporters.file import FileExporter
 from llm_observe.protocols import Batch
-if os.geteuid() == 0:
+user, home = os.geteuid(), os.getcwd()
+if user == 0:
     os.chown(sys.argv[1], 65534, 65534)
     os.seteuid(65534)
 os.chdir(sys.argv[1])
@@ -297,6 +300,8 @@ except RetryLater as error:
 os.chmod(".", 0o700)
 anyio.run(exporter.export, batch)
 print(exporter.path.read_text())
+os.seteuid(user)
+os.chdir(home)
 """
 
 

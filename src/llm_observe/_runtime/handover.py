@@ -14,6 +14,9 @@ from collections.abc import Callable
 from typing import Protocol
 
 
+BURST = 256  # items that wait: more than a nap of the sink's should let come
+
+
 class Item(Protocol):
     """Something on its way to the sink. ``size`` is the bytes that it keeps alive."""
 
@@ -50,7 +53,8 @@ class Handover:
         if self.closed:
             self.dropped["disabled"] += 1
             return
-        if len(self._waiting) >= self.room:
+        count = len(self._waiting)
+        if count >= self.room:
             self.dropped["queue_full_count"] += 1
             return
         size = item.size
@@ -67,7 +71,7 @@ class Handover:
         self._bytes_in += size
         self.accepted += 1
         self._waiting.append((item, size))
-        if self.asleep:
+        if self.asleep or count == BURST:
             self.asleep = False
             self._wake()
 

@@ -25,9 +25,17 @@ class Dialect(Protocol):
     FAILING: int  # the status of an error that could not be told in a stream
     HEADERS: dict[str, str]
 
-    def error(self, reply: Reply, status: int, request_id: str) -> dict[str, Any]: ...
-    def document(self, received: Received, reply: Reply) -> dict[str, Any]: ...
-    def events(self, received: Received, reply: Reply, request_id: str) -> Iterator[Event]: ...
+    def error(self, reply: Reply, status: int, request_id: str) -> dict[str, Any]:
+        """The body of an error."""
+        ...
+
+    def document(self, received: Received, reply: Reply) -> dict[str, Any]:
+        """The body of a plain answer."""
+        ...
+
+    def events(self, received: Received, reply: Reply, request_id: str) -> Iterator[Event]:
+        """The events of a streamed answer."""
+        ...
 
 
 _DIALECTS: dict[str, Dialect] = {_openai_chat.NAME: _openai_chat, _anthropic_messages.NAME: _anthropic_messages}

@@ -79,7 +79,7 @@ def _sample(schema: Mapping[str, Any]) -> Any:
 _FINE = Reply()
 
 _TABLE = (
-    Behaviour("fake-chat", "says back what it was told, at once", (_FINE,)),
+    Behaviour("fake-echo", "says back what it was told, at once", (_FINE,)),
     Behaviour("fake-slow", "thinks for 0.8 s, then speaks a word every 50 ms", (Reply(delay=0.8, chunk_delay=0.05),)),
     Behaviour("fake-long", "answers in 100 chunks, at once", (Reply(chunks=100),)),
     Behaviour(

@@ -13,7 +13,6 @@ from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
-
 BURST = 256  # items that wait: more than a nap of the sink's should let come
 
 

@@ -17,7 +17,7 @@ import llm_observe
 
 ROOT = Path(__file__).parent.parent
 SRC = ROOT / "src" / "llm_observe"
-BARE = "LLM_OBSERVE_BARE" in os.environ  # set by the nox session that installs no extra
+BARE = "NO_EXTRAS" in os.environ  # set by the nox session that installs no extra
 
 # What an import of the root must not bring along, whatever is installed.
 NEIGHBOURS = {

@@ -32,7 +32,7 @@ class LLMObserveMiddleware:
     :raises SettingsError: for settings that do not fit, or an observer and settings together.
     """
 
-    def __init__(self, app: App, *, observer: Observer | None = None, **settings: Any) -> None:
+    def __init__(self, app: App, /, *, observer: Observer | None = None, **settings: Any) -> None:
         if observer is not None and settings:
             raise SettingsError(f"observer= and {next(iter(settings))}= do not go together: give the settings to the Observer.")
         self.app = app

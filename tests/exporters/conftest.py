@@ -1,9 +1,14 @@
 """Records and batches to export, and programs to export them from."""
 
+import contextlib
+import gzip
+import json
 import os
+import socket
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
@@ -101,3 +106,93 @@ def send() -> Callable[..., None]:
 def other() -> SimpleNamespace:
     """Other processes."""
     return SimpleNamespace(python=python, finished=finished)
+
+
+class Server:
+    """An HTTP server that can misbehave. It gives *answers* in turn, the last one again and again.
+
+    An answer is bytes to send, or a function that does as it likes with the connection and returns whether to go on with it.
+    """
+
+    def __init__(self, *answers: "bytes | Callable[[socket.socket], bool]") -> None:
+        self.answers = list(answers)
+        self.requests: list[tuple[str, dict[str, str], bytes]] = []
+        self.connections = 0
+        self.over = threading.Event()
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self._opened: list[socket.socket] = []
+        self.port = self._listening.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}/records"
+        self._accepting = threading.Thread(target=self._accept)
+        self._accepting.start()
+
+    def _accept(self) -> None:
+        threads = []
+        while True:
+            try:
+                connection, _ = self._listening.accept()
+            except OSError:
+                break
+            self.connections += 1
+            self._opened.append(connection)
+            threads.append(threading.Thread(target=self._serve, args=[connection]))
+            threads[-1].start()
+        for thread in threads:
+            thread.join()
+
+    def _serve(self, connection: socket.socket) -> None:
+        with connection, contextlib.suppress(OSError), connection.makefile("rb") as reading:
+            while start := reading.readline():
+                headers = {}
+                while (text := reading.readline().decode().strip()) != "":
+                    name, _, value = text.partition(": ")
+                    headers[name.lower()] = value
+                body = reading.read(int(headers.get("content-length", 0)))
+                self.requests.append((start.decode().strip(), headers, body))
+                answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+                if isinstance(answer, bytes):
+                    connection.sendall(answer)
+                elif not answer(connection):
+                    break
+
+    def records(self) -> list[str]:
+        """The ids of all records that were posted, in order."""
+        bodies = [gzip.decompress(b) if h.get("content-encoding") == "gzip" else b for _, h, b in self.requests]
+        return [record["id"] for body in bodies for record in json.loads(body)]
+
+    def close(self) -> None:
+        """Break everything off."""
+        self.over.set()
+        self._listening.shutdown(socket.SHUT_RDWR)
+        self._listening.close()
+        for connection in self._opened:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+        self._accepting.join()
+
+
+def answer(status: int, body: bytes = b"", **headers: object) -> bytes:
+    """An HTTP answer as bytes."""
+    facts = {"content-length": len(body), **{name.replace("_", "-"): value for name, value in headers.items()}}
+    lines = [f"HTTP/1.1 {status} Whatever", *[f"{name}: {value}" for name, value in facts.items()], "", ""]
+    return "\r\n".join(lines).encode() + body
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., Server]]:
+    """Starts servers, and stops them in the end."""
+    running: list[Server] = []
+
+    def start(*answers: Any) -> Server:
+        running.append(Server(*(answer(one) if isinstance(one, int) else one for one in answers)))
+        return running[-1]
+
+    yield start
+    for server in running:
+        server.close()
+
+
+@pytest.fixture(scope="session")
+def answered() -> Callable[..., bytes]:
+    """Makes answers."""
+    return answer

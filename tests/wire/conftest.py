@@ -11,6 +11,7 @@ Make = Callable[..., Exchange]
 
 
 def jsoned(document: object) -> bytes:
+    """JSON, unless it is bytes already."""
     return document if isinstance(document, bytes) else json.dumps(document, ensure_ascii=False).encode()
 
 
@@ -24,6 +25,7 @@ def sse(*events: object, names: bool = False) -> bytes:
 
 
 def made(url: str, request: object, answer: object, **changes: object) -> Exchange:
+    """An exchange with these bytes, all at once unless told otherwise."""
     body = jsoned(answer) if answer is not None else b""
     changes.setdefault("chunks", [body] if answer is not None else [])
     changes.setdefault("status_code", 200)
@@ -39,7 +41,9 @@ def made(url: str, request: object, answer: object, **changes: object) -> Exchan
 def openai() -> Make:
     """An exchange with OpenAI: the answer, and what is to be different."""
 
-    def make(answer: object = None, request: object = None, *, url: str = "https://api.openai.com/v1/chat/completions", **changes) -> Exchange:
+    def make(
+        answer: object = None, request: object = None, *, url: str = "https://api.openai.com/v1/chat/completions", **changes
+    ) -> Exchange:
         return made(url, request or {"model": "gpt-x", "messages": [{"role": "user", "content": "hi"}]}, answer, **changes)
 
     return make
@@ -50,7 +54,9 @@ def anthropic() -> Make:
     """An exchange with Anthropic: the answer, and what is to be different."""
 
     def make(answer: object = None, request: object = None, *, url: str = "https://api.anthropic.com/v1/messages", **changes) -> Exchange:
-        return made(url, request or {"model": "claude-x", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]}, answer, **changes)
+        return made(
+            url, request or {"model": "claude-x", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]}, answer, **changes
+        )
 
     return make
 

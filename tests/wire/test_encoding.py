@@ -17,6 +17,7 @@ RAW_DEFLATE = RAW.compress(TEXT) + RAW.flush()
 
 
 def unpacked(header: str, *chunks: bytes) -> bytes:
+    """All chunks through a chain that has nothing to complain of."""
     chain = Chain(header)
     whole = b"".join(chain.pieces(chunks))
     assert None is chain.problem

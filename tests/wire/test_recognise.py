@@ -14,6 +14,7 @@ CHAT = b'{"model": "m", "messages": []}'
 
 
 def posted(host: str, path: str, body: bytes | None = CHAT, **headers: str) -> Exchange:
+    """A POST with a body."""
     return Exchange(client="httpx", method="POST", host=host, path=path, request_body=body, request_headers=headers)
 
 
@@ -42,7 +43,10 @@ def test_a_request_may_be_a_call_by_the_last_word_of_its_path(method, path, expe
     assert expected == may_be_call(method, path)
 
 
-@given(st.text(max_size=9) | st.none() | st.just("POST"), st.binary() | st.text() | st.none() | st.integers() | st.just(bytearray(b"/messages")))
+@given(
+    st.text(max_size=9) | st.none() | st.just("POST"),
+    st.binary() | st.text() | st.none() | st.integers() | st.just(bytearray(b"/messages")),
+)
 def test_whatever_a_client_passes_it_does_not_raise(method, path):
     """It runs in the application's request."""
     assert isinstance(may_be_call(method, path), bool)
@@ -69,7 +73,9 @@ def test_whatever_is_recognised_may_be_a_call():
         pytest.param(posted("localhost", "/chat/completions"), "openai.chat", id="no prefix at all"),
         pytest.param(posted("api.openai.com", "/v1/chat/completions", None), "openai.chat", id="the body was shed"),
         pytest.param(posted("api.openai.com", "/v1/chat/completions", b"{"), "openai.chat", id="the body is broken"),
-        pytest.param(posted("api.mistral.ai", "/v1/agents/completions", b'{"agent_id": "a", "messages": []}'), "openai.chat", id="Mistral agents"),
+        pytest.param(
+            posted("api.mistral.ai", "/v1/agents/completions", b'{"agent_id": "a", "messages": []}'), "openai.chat", id="Mistral agents"
+        ),
         pytest.param(posted("api.openai.com", "/v1/chat/completions#stream"), "openai.chat", id="a fragment"),
         pytest.param(posted("api.openai.com", "/v1/completions"), None, id="legacy completions"),
         pytest.param(posted("api.openai.com", "/v1/chat/completions/abc"), None, id="a stored completion"),
@@ -95,9 +101,13 @@ def test_whatever_is_recognised_may_be_a_call():
             id="Vertex",
         ),
         pytest.param(
-            posted("aiplatform.googleapis.com", "/v1/publishers/anthropic/models/count-tokens:rawPredict"), None, id="Vertex counting tokens"
+            posted("aiplatform.googleapis.com", "/v1/publishers/anthropic/models/count-tokens:rawPredict"),
+            None,
+            id="Vertex counting tokens",
         ),
-        pytest.param(posted("aiplatform.googleapis.com", "/v1/publishers/mistralai/models/m:rawPredict"), None, id="another maker on Vertex"),
+        pytest.param(
+            posted("aiplatform.googleapis.com", "/v1/publishers/mistralai/models/m:rawPredict"), None, id="another maker on Vertex"
+        ),
         pytest.param(Exchange(client="httpx", method="GET", host="api.openai.com", path="/v1/chat/completions"), None, id="not a POST"),
     ],
 )

@@ -1,6 +1,7 @@
 """Server-sent events, by the WHATWG's rules, on bytes."""
 
 import time
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -10,11 +11,13 @@ from llm_observe.wire.sse import Sse, events
 
 
 def fed(*pieces: bytes) -> list[bytes]:
+    """Each piece a read, then the end."""
     stream = Sse()
     return [event for piece in pieces for event in stream.feed(piece)] + stream.close()
 
 
 def byte_by_byte(data: bytes) -> list[bytes]:
+    """One byte a read."""
     return fed(*(data[i : i + 1] for i in range(len(data))))
 
 
@@ -78,7 +81,7 @@ def test_however_the_bytes_arrive_the_events_are_the_same(lines, cuts):
     data = b"".join(line + end for some, end in lines for line in some)
     edges = [0, *sorted(min(cut, len(data)) for cut in cuts), len(data)]
 
-    assert events(data) == fed(*(data[a:b] for a, b in zip(edges, edges[1:], strict=False)))
+    assert events(data) == fed(*(data[a:b] for a, b in pairwise(edges)))
 
 
 def test_time_is_linear_in_the_bytes():

@@ -28,26 +28,30 @@ _EPOCH = datetime.fromtimestamp(0, UTC)
 _PORTS = {"https": 443, "http": 80}
 
 
-class _RecordedRequest(msgspec.Struct):
+class RecordedRequest(msgspec.Struct):
+    """The request of one line. Bodies are base64 there, bytes here."""
+
     url: str
     method: str = "POST"
     headers: list[tuple[str, str]] = []
     body_b64: bytes = b""
 
 
-class _RecordedResponse(msgspec.Struct):
+class RecordedResponse(msgspec.Struct):
+    """The response of one line."""
+
     status: int
     headers: list[tuple[str, str]] = []
     body_b64: bytes = b""
     content_encoding_removed: bool = False
 
 
-class _Recorded(msgspec.Struct):
+class Recorded(msgspec.Struct):
     """One line of the input."""
 
     id: str
-    request: _RecordedRequest
-    response: _RecordedResponse | None = None
+    request: RecordedRequest
+    response: RecordedResponse | None = None
     response_is_stream: bool = False
 
 
@@ -100,7 +104,7 @@ def _decode_lines(lines: Iterator[bytes], output: BinaryIO) -> int:
         if not line.strip():
             continue
         try:
-            record: Call | _NoCall = _record(msgspec.json.decode(line, type=_Recorded))
+            record: Call | _NoCall = _record(msgspec.json.decode(line, type=Recorded))
         except (ValueError, RecursionError) as error:
             bad += 1
             reason = f"line {number} is no recorded exchange: {str(error) or type(error).__name__}"
@@ -110,13 +114,14 @@ def _decode_lines(lines: Iterator[bytes], output: BinaryIO) -> int:
     return bad
 
 
-def _record(recorded: _Recorded) -> Call | _NoCall:
-    exchange = _exchange(recorded)
+def _record(recorded: Recorded) -> Call | _NoCall:
+    exchange = exchange_of(recorded)
     decoded = decode(exchange)
-    return _NoCall(id=recorded.id, reason=decoded.reason) if isinstance(decoded, Unknown) else _call(recorded.id, exchange, decoded)
+    return _NoCall(id=recorded.id, reason=decoded.reason) if isinstance(decoded, Unknown) else call_of(recorded.id, exchange, decoded)
 
 
-def _exchange(recorded: _Recorded) -> Exchange:
+def exchange_of(recorded: Recorded) -> Exchange:
+    """The recording as the capture would have seen it, its body in one read."""
     request, response = recorded.request, recorded.response
     url = urlsplit(request.url)
     exchange = Exchange(
@@ -140,7 +145,7 @@ def _exchange(recorded: _Recorded) -> Exchange:
     return exchange
 
 
-def _call(id: str, exchange: Exchange, decoded: Decoded) -> Call:
+def call_of(id: str, exchange: Exchange, decoded: Decoded) -> Call:
     """The record of a recording: when it was made is known from the provider's own clock at best, how long it took is not."""
     started_at = http_date(exchange.response_headers.get("date")) or _EPOCH
     digest = hashlib.sha256(id.encode("utf-8", "replace")).hexdigest()

@@ -83,7 +83,7 @@ def _tool_response(block: Document) -> Any:
     if len(parts) <= 1 and all(isinstance(part, Text) for part in parts):
         response: Any = "".join(part.content for part in parts if isinstance(part, Text))
     else:
-        response = msgspec.to_builtins(parts)
+        response = msgspec.to_builtins(list(parts))
     return {"is_error": True, "content": response} if block.get("is_error") is True else response
 
 

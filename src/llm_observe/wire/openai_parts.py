@@ -89,7 +89,7 @@ def tool_response(content: Any) -> Any:
     parts = content_parts(content)
     if len(parts) == 1 and isinstance(parts[0], Text):
         return parts[0].content
-    return msgspec.to_builtins(parts)
+    return msgspec.to_builtins(list(parts))
 
 
 def _tool(tool: Document) -> ToolDefinition:

@@ -1,0 +1,307 @@
+"""What is said of every exchange, whatever its format: status, completeness, sizes, times, and what was left out."""
+
+import gzip
+import zlib
+
+import msgspec
+import pytest
+
+from llm_observe.records import Cut, Error, Exchange, Server, Text
+from llm_observe.wire import Unknown, decode
+
+ANSWER = {
+    "id": "c",
+    "model": "m",
+    "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "a"}}],
+    "usage": {"prompt_tokens": 1, "completion_tokens": 2},
+}
+
+
+def chunk(text: str, reason: str | None = None) -> dict:
+    """One event's document."""
+    return {"id": "c", "model": "m", "choices": [{"index": 0, "delta": {"content": text}, "finish_reason": reason}]}
+
+
+def text_of(decoded) -> str:
+    """The assistant's text."""
+    return "".join(part.content for message in decoded.output.messages for part in message.parts if isinstance(part, Text))
+
+
+def test_what_is_no_call_is_unknown_and_says_why():
+    """Method and path, no more."""
+    exchange = Exchange(client="httpx", method="POST", host="chat.example", path="/v1/images")
+
+    assert Unknown(reason="no known format: POST /v1/images") == decode(exchange)
+
+
+def test_an_exchange_that_is_itself_broken_is_unknown():
+    """The sink goes on."""
+    exchange = Exchange(client="httpx", method="POST", host="h", path="/v1/messages", request_body=7)
+
+    assert Unknown(reason="unreadable exchange: TypeError") == decode(exchange)
+
+
+def test_the_facts_of_the_wire(openai):
+    """Client, status, sizes, chunks, how it ended; server and provider."""
+    decoded = decode(openai(ANSWER, response_headers={"x-request-id": "req_1", "retry-after": "2"}, end="closed"))
+
+    assert Server(address="api.openai.com", port=443) == decoded.server
+    assert ("openai", False) == (decoded.provider.name, decoded.provider.guessed)
+    assert ("req_1", 2.0) == (decoded.provider_request_id, decoded.retry_after)
+    assert {
+        "format": "openai.chat",
+        "client": "httpx",
+        "status_code": 200,
+        "finish_reasons": ["stop"],
+        "complete": True,
+        "end": "closed",
+        "request_size": 67,
+        "response_size": 182,
+        "chunk_count": 1,
+    } == msgspec.to_builtins(decoded.wire) | {"finish_reasons": list(decoded.wire.finish_reasons)}
+
+
+def test_sizes_are_the_captures_where_it_counted(openai):
+    """The bytes may have been shed since."""
+    wire = decode(openai(ANSWER, request_size=7, response_size=8)).wire
+
+    assert (7, 8) == (wire.request_size, wire.response_size)
+
+
+def test_a_host_nobody_knows_is_a_guess(openai):
+    """The format's home provider stands in."""
+    decoded = decode(openai(ANSWER, url="https://llm.internal/v1/chat/completions"))
+
+    assert ("openai", True) == (decoded.provider.name, decoded.provider.guessed)
+
+
+@pytest.mark.parametrize(
+    ("changes", "status", "complete", "error"),
+    [
+        pytest.param({"end": "eof"}, "ok", True, None, id="it ended"),
+        pytest.param({"end": "closed"}, "ok", True, None, id="the client closed after the last byte"),
+        pytest.param({"end": "cancelled"}, "cancelled", True, None, id="cancelled, although all had come"),
+        pytest.param(
+            {"end": "cancelled", "error_type": "CancelledError", "chunks": [], "status_code": None},
+            "cancelled",
+            None,
+            Error(type="CancelledError"),
+            id="cancelled while waiting",
+        ),
+        pytest.param({"end": "eof", "chunks": [b'{"id": "c']}, "truncated", False, None, id="half a document"),
+        pytest.param({"end": "eof", "chunks": []}, "truncated", False, None, id="no body"),
+        pytest.param({"end": "eof", "chunks": [b"<html>"]}, "truncated", False, None, id="HTML under 200"),
+        pytest.param({"end": "abandoned", "chunks": [], "status_code": None}, "truncated", None, None, id="given up before an answer came"),
+        pytest.param(
+            {"end": "error", "chunks": [b'{"id"'], "error_type": "RemoteProtocolError", "error_message": "peer closed"},
+            "error",
+            False,
+            Error(type="RemoteProtocolError", message="peer closed"),
+            id="the connection broke",
+        ),
+        pytest.param(
+            {"end": "error", "chunks": [], "status_code": None, "error_type": "ConnectError"},
+            "error",
+            None,
+            Error(type="ConnectError"),
+            id="refused",
+        ),
+        pytest.param(
+            {"end": "error", "chunks": [], "status_code": None, "error_type": "ReadTimeout"},
+            "error",
+            None,
+            Error(type="timeout"),
+            id="a timeout",
+        ),
+        pytest.param({"end": "error", "chunks": []}, "error", False, Error(type="_OTHER"), id="an error nobody named"),
+        pytest.param({"status_code": 503, "chunks": [b"<html>"]}, "error", True, Error(type="503"), id="a page of HTML"),
+        pytest.param(
+            {"status_code": 503, "chunks": [b"<ht"], "end": "error", "error_type": "ReadError"},
+            "error",
+            False,
+            Error(type="503"),
+            id="half a page",
+        ),
+    ],
+)
+def test_status_and_completeness(openai, changes, status, complete, error):
+    """The provider's word, then HTTP's, then the client's; complete is what the format says."""
+    decoded = decode(openai(ANSWER, **changes))
+
+    assert (status, complete, error) == (decoded.status, decoded.wire.complete, decoded.error)
+
+
+def test_the_providers_word_counts_before_the_clients(openai, events):
+    """An error event, and then the client raised."""
+    body = events({"error": {"type": "server_error", "message": "m"}})
+    decoded = decode(openai(body, end="error", error_type="APIError"))
+
+    assert Error(type="server_error", message="m") == decoded.error
+
+
+def test_a_stream_broken_off_keeps_its_text(openai, events):
+    """The partial answer, an error in place of its reason."""
+    decoded = decode(openai(events(chunk("par")), end="error", error_type="ReadError"))
+
+    assert ("par", "error", ("error",), ()) == (
+        text_of(decoded),
+        decoded.status,
+        decoded.response.finish_reasons,
+        decoded.wire.finish_reasons,
+    )
+
+
+def test_a_request_that_is_no_json_is_told(openai):
+    """The answer is read all the same."""
+    decoded = decode(openai(ANSWER, b"{broken"))
+
+    assert ("request is no JSON", "a", None, "ok") == (decoded.wire.reason, text_of(decoded), decoded.input.count, decoded.status)
+
+
+# What the body is
+
+
+@pytest.mark.parametrize("content_type", ["text/event-stream; charset=utf-8", "application/json", ""])
+def test_a_stream_is_told_by_its_bytes(openai, events, content_type):
+    """Headers lie, or are missing."""
+    decoded = decode(openai(events(chunk("a", "stop"), "[DONE]"), response_headers={"content-type": content_type}))
+
+    assert ("a", "ok") == (text_of(decoded), decoded.status)
+
+
+@pytest.mark.parametrize("content_type", ["text/event-stream", "application/json", ""])
+def test_a_document_is_told_by_its_bytes(openai, content_type):
+    """``stream: true`` may be answered with one."""
+    decoded = decode(openai(b"\n\n" + msgspec.json.encode(ANSWER), response_headers={"content-type": content_type}))
+
+    assert ("a", None) == (text_of(decoded), decoded.first_chunk_at)
+
+
+# Encodings
+
+
+@pytest.mark.parametrize(("encoding", "pack"), [("gzip", gzip.compress), ("deflate", zlib.compress)])
+def test_an_encoded_answer_is_unpacked(openai, encoding, pack):
+    """As the header says."""
+    decoded = decode(openai(pack(msgspec.json.encode(ANSWER)), response_headers={"content-encoding": encoding}))
+
+    assert ("a", "ok") == (text_of(decoded), decoded.status)
+
+
+def test_an_answer_the_client_unpacked_is_not_unpacked_again(openai):
+    """The header is still there."""
+    decoded = decode(openai(ANSWER, response_headers={"content-encoding": "br"}, content_decoded=True))
+
+    assert "a" == text_of(decoded)
+
+
+@pytest.mark.parametrize("content_type", ["application/json", "text/event-stream"])
+def test_an_encoding_we_do_not_read_leaves_the_rest_known(openai, content_type):
+    """Not truncated: it may be whole, we cannot tell."""
+    headers = {"content-encoding": "zstd", "content-type": content_type}
+    decoded = decode(openai(b"\x28\xb5\x2f\xfd", response_headers=headers))
+
+    assert ("ok", None, "content-encoding zstd is not read", 1) == (
+        decoded.status,
+        decoded.wire.complete,
+        decoded.wire.reason,
+        decoded.input.count,
+    )
+
+
+# Times
+
+
+def test_the_first_chunk_is_the_read_that_completes_the_first_event(openai, events):
+    """A comment is none, and half an event is none."""
+    first = events(chunk("a"))
+    chunks = [b": processing\n\n", first[:20], first[20:-1], first[-1:], events(chunk("b", "stop"), "[DONE]")]
+
+    assert 40 == decode(openai(b"", chunks=chunks, chunk_times=[10, 20, 30, 40, 50])).first_chunk_at
+
+
+def test_the_first_chunk_of_a_packed_stream(openai, events):
+    """Known by unpacking read by read."""
+    packer = zlib.compressobj(wbits=16 + zlib.MAX_WBITS)
+    chunks = [packer.compress(data) + packer.flush(zlib.Z_SYNC_FLUSH) for data in (b": hello\n\n", events(chunk("a")), events("[DONE]"))]
+
+    assert 20 == decode(openai(b"", chunks=chunks, chunk_times=[10, 20, 30], response_headers={"content-encoding": "gzip"})).first_chunk_at
+
+
+@pytest.mark.parametrize(
+    ("chunks", "times", "expected"),
+    [
+        pytest.param([b"data: {}"], [10], 10, id="the blank line never came"),
+        pytest.param([b": hello\n\n"], [10], None, id="there was no event"),
+        pytest.param([b"data: {}\n\n"], [], None, id="nobody looked at the clock"),
+    ],
+)
+def test_the_first_chunk_where_it_is_hard_to_say(openai, chunks, times, expected):
+    """Nothing is made up."""
+    assert expected == decode(openai(b"", chunks=chunks, chunk_times=times)).first_chunk_at
+
+
+# What was left out
+
+
+def test_across_a_gap_the_whole_events_on_both_sides_are_read(openai, events):
+    """The event it begins in and the event it ends in are dropped; the record says so."""
+    head, lost, tail = events(chunk("a"), chunk("b")), events(chunk("lost")), events(chunk("y"), chunk("z", "stop"), "[DONE]")
+    decoded = decode(openai(b"", chunks=[head, lost[:9]], tail=[lost[-30:], tail], response_size=5000))
+
+    assert "abyz" == text_of(decoded)
+    assert ("ok", True, "response too long: middle left out", None) == (
+        decoded.status,
+        decoded.wire.complete,
+        decoded.wire.reason,
+        decoded.wire.chunk_count,
+    )
+    assert {"output.messages": Cut(bytes=5000)} == decoded.truncated
+
+
+def test_across_a_gap_lines_may_end_in_cr_lf(openai, events):
+    """The boundary is found all the same."""
+    tail = events(chunk("z", "stop"), "[DONE]").replace(b"\n", b"\r\n")
+    decoded = decode(openai(b"", chunks=[events(chunk("a"))], tail=[b'broken"}]}\r\n\r', b"\n" + tail]))
+
+    assert ("az", "ok") == (text_of(decoded), decoded.status)
+
+
+def test_an_anthropic_stream_across_a_gap(anthropic, message_stream):
+    """Usage and reason stand at its end, the block's start before the gap."""
+    middle = message_stream.index("Grüße".encode())
+    end = message_stream.index(b"event: content_block_start", middle)
+    decoded = decode(anthropic(b"", chunks=[message_stream[:middle]], tail=[message_stream[end - 9 :]], response_size=9999))
+
+    assert (20, ("tool_call",), "ok") == (decoded.usage.output_tokens, decoded.response.finish_reasons, decoded.status)
+
+
+def test_a_document_with_a_gap_cannot_be_read(openai):
+    """What else is known is told; whether it was whole is not."""
+    decoded = decode(openai(b"", chunks=[b'{"id": "c"'], tail=[b"}"], response_size=5000))
+
+    assert ("ok", None, "response too long: middle left out") == (decoded.status, decoded.wire.complete, decoded.wire.reason)
+
+
+def test_a_packed_stream_is_not_read_behind_a_gap(openai, events):
+    """Nothing can be unpacked there; what came before is."""
+    packed = gzip.compress(events(chunk("a"), chunk("b")))
+    headers = {"content-encoding": "gzip", "content-type": "text/event-stream"}
+    decoded = decode(openai(b"", chunks=[packed], tail=[b"data: junk\n\n"], response_headers=headers))
+
+    assert ("ab", "ok", None) == (text_of(decoded), decoded.status, decoded.wire.complete)
+
+
+def test_a_request_that_was_shed(openai):
+    """Its size is known, its count is not."""
+    decoded = decode(openai(ANSWER, request_body=None, request_size=1234, shed=("request",)))
+
+    assert ({"input.messages": Cut(bytes=1234)}, None, "a") == (decoded.truncated, decoded.input.count, text_of(decoded))
+
+
+def test_a_response_that_was_shed(openai):
+    """Whether it was whole is not known, and nothing is held against it."""
+    decoded = decode(openai(b"", chunks=[], response_size=1234, shed=("request", "response")))
+
+    assert Cut(bytes=1234) == decoded.truncated["output.messages"]
+    assert ("ok", None, "response left out for want of room") == (decoded.status, decoded.wire.complete, decoded.wire.reason)

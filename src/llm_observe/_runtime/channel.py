@@ -26,13 +26,16 @@ FIRST_RETRY, LONGEST_RETRY = 0.5, 60.0  # seconds, full jitter between (reliabil
 
 
 class Parcel:
-    """A record with its JSON, shared by all channels. ``size`` allows for the record beside its encoding."""
+    """A record with its JSON, shared by all channels.
+
+    ``size`` is the bytes of both. A text that is not all ASCII takes up to four bytes a character in memory.
+    """
 
     __slots__ = ("line", "record", "size")
 
     def __init__(self, record: AnyRecord, line: bytes) -> None:
         self.record, self.line = record, line
-        self.size = 2 * len(line) + 512
+        self.size = (2 if line.isascii() else 5) * len(line) + 512
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):

@@ -32,6 +32,7 @@ class Handover:
         self.closed = False
         self.accepted = 0  # by the request side
         self.taken = 0  # by the sink
+        self.held = 0  # bytes that wait further on, in the exporters' channels; the sink writes it
         self.shed = 0  # accepted without their bodies, for want of bytes
         self.dropped = {"queue_full_count": 0, "queue_full_bytes": 0, "disabled": 0, "forked_child": 0}
         self._waiting: deque[tuple[Item, int]] = deque()
@@ -57,7 +58,7 @@ class Handover:
             self.dropped["queue_full_count"] += 1
             return
         size = item.size
-        waiting = self._bytes_in - self._bytes_out
+        waiting = self._bytes_in - self._bytes_out + self.held
         if waiting + size > self.room_bytes:
             shed = getattr(item, "shed", None)
             if shed is not None:

@@ -177,9 +177,11 @@ class Sink:
             except Exception as error:
                 self.lost["serialize_error"] += 1
                 self.guard.caught(error, "encoding")
-        if parcels:
+        if parcels and self.channels:
             for channel in self.channels:
                 channel.offer(parcels)
+            # What exporters hold back counts: the hand-over and the fullest channel share one bound. (Channels share their parcels.)
+            self.handover.held = max(channel.waiting_bytes for channel in self.channels)
 
     def _process(self, record: AnyRecord) -> AnyRecord | None:
         for step in self.processors:

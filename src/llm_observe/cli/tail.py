@@ -73,7 +73,7 @@ class Watch:
 
         Files are read from the latest on, and no further than something in them can still count.
         """
-        best: list[tuple[float, int, bytes]] = []
+        best: list[tuple[float, str, int, bytes]] = []
         turn = 0
         for changed, size, path in sorted(self._files(), reverse=True):
             if len(best) >= count and (not best or changed + MARGIN < best[0][0]):
@@ -81,9 +81,9 @@ class Watch:
                 continue
             for instant, text in self._read(path, 0):
                 turn += 1
-                entry = (instant, turn, text)
+                entry = (instant, path.name, turn, text)
                 heapq.heappush(best, entry) if len(best) < count else heapq.heappushpop(best, entry)
-        return [text for _, _, text in sorted(best)]
+        return [text for *_, text in sorted(best)]
 
     def new(self) -> list[bytes]:
         """The matching records that were written since the last look, in the order they finished."""

@@ -54,7 +54,7 @@ def from_url(text: str, settings: Settings | None = None, *, headers: Mapping[st
 
             return HttpExporter(text.strip(), headers={**settings.http_headers, **(headers or {})})
         case _:
-            near = difflib.get_close_matches(scheme.lower(), ["stdout", "file", "http", "https"], n=1)
+            near = difflib.get_close_matches(scheme.lower(), ["stdout", "file", "http", "https"], n=1, cutoff=0.75)
             hint = f" Did you mean {near[0]!r}?" if near else ""
             raise SettingsError(f"exporters: unknown exporter {scheme!r}.{hint} Expected {_EXPECTED}.")
 

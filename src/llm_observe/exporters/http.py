@@ -60,8 +60,8 @@ class HttpExporter:
         connect_timeout: float = 3.0,
         compress: bool = True,
     ) -> None:
-        self._url = _address(url)
-        self._where = str(self._url.copy_with(query=None, fragment=None))
+        self._target = _address(url)
+        self.url = str(self._target.copy_with(query=None, fragment=None))  # to be shown: a query may hold a key
         self._headers = _checked(headers or {})
         if not (timeout > 0 and connect_timeout > 0):
             raise SettingsError(f"HttpExporter(timeout={timeout}, connect_timeout={connect_timeout}): expected seconds, more than 0.")
@@ -73,7 +73,7 @@ class HttpExporter:
         self._settled: dict[tuple[int, int], Rejected | None] = {}  # parts of that batch, and why they were refused, if they were
 
     def __repr__(self) -> str:
-        return f"HttpExporter({self._where!r}, headers={sorted(self._headers)})"
+        return f"HttpExporter({self.url!r}, headers={sorted(self._headers)})"
 
     async def export(self, batch: Batch, /) -> None:
         """Post *batch*.
@@ -124,18 +124,18 @@ class HttpExporter:
             body = gzip.compress(body, 1, mtime=0)
             headers["content-encoding"] = "gzip"
         seconds = {"connect": self._connect_timeout, "read": self._timeout, "write": self._timeout, "pool": self._timeout}
-        request = httpx2.Request("POST", self._url, headers=headers, content=body, extensions={"timeout": seconds})
+        request = httpx2.Request("POST", self._target, headers=headers, content=body, extensions={"timeout": seconds})
         try:
             with anyio.fail_after(self._timeout):
                 response = await self._ready().handle_async_request(request)
                 said = await _beginning(response)
         except TimeoutError:
-            raise RetryLater(f"{self._where} took longer than {self._timeout:g} s") from None
+            raise RetryLater(f"{self.url} took longer than {self._timeout:g} s") from None
         except httpx2.HTTPError as error:
-            raise RetryLater(f"{self._where}: {type(error).__name__}: {error}") from error
+            raise RetryLater(f"{self.url}: {type(error).__name__}: {error}") from error
         if response.status_code == TOO_LARGE and len(lines) > 1:
             return False
-        judge(self._where, response.status_code, response.headers, said)
+        judge(self.url, response.status_code, response.headers, said)
         return True
 
     def _ready(self) -> httpx2.AsyncHTTPTransport:
@@ -144,7 +144,7 @@ class HttpExporter:
         if self._transport is None or self._home != home:
             self._inherited, self._home = self._transport, home
             limits = httpx2.Limits(max_connections=2, max_keepalive_connections=1, keepalive_expiry=30.0)
-            self._transport = httpx2.AsyncHTTPTransport(limits=limits, proxy=_proxy(self._url))
+            self._transport = httpx2.AsyncHTTPTransport(limits=limits, proxy=_proxy(self._target))
         return self._transport
 
 

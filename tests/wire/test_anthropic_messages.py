@@ -442,4 +442,4 @@ def test_events_that_cannot_be_read_are_counted(anthropic, events):
     """The rest is read all the same."""
     decoded = decode(anthropic(events(start(), "{broken", "7", block(0, type="text", text="a"), END, STOP)))
 
-    assert ("a", "1 events are no JSON", "ok") == (decoded.output.messages[0].parts[0].content, decoded.wire.reason, decoded.status)
+    assert ("a", "1 event is no JSON", "ok") == (decoded.output.messages[0].parts[0].content, decoded.wire.reason, decoded.status)

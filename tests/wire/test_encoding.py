@@ -110,6 +110,14 @@ def test_an_encoding_we_do_not_read_is_named():
     assert not chain.to_the_end
 
 
+def test_there_are_no_towers_of_layers():
+    """A header may name a thousand; each would be undone in turn."""
+    chain = Chain(", ".join(["gzip"] * 1000))
+
+    assert [] == chain.pieces([b"\x1f\x8b"])
+    assert "content-encoding of 1000 layers is not read" == chain.problem
+
+
 def test_no_encoding_is_nothing_to_do():
     """Falsy."""
     assert not Chain("identity")

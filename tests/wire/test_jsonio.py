@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm_observe.wire.jsonio import MALFORMED, MAX_DEPTH, integer, items, load, load_argument, mapping, number, text
+from llm_observe.wire.jsonio import MALFORMED, MAX_DEPTH, encodable, integer, items, load, load_argument, mapping, number, text
 
 
 @pytest.mark.parametrize(
@@ -63,6 +63,11 @@ def test_text_is_read_as_bytes_are():
 def test_malformed_says_its_name():
     """It stands in tests and tracebacks."""
     assert "MALFORMED" == repr(MALFORMED)
+
+
+def test_text_from_elsewhere_is_made_encodable():
+    """An exception may quote anything."""
+    assert ("a", "ü?", None) == (encodable("a"), encodable("ü\ud800"), encodable(None))
 
 
 @given(st.binary(max_size=200) | st.text(max_size=50).map(lambda t: json.dumps(t).encode()))

@@ -433,6 +433,7 @@ def test_cloudflare_wraps_the_answer(openai):
         ({"error": {"message": "m", "type": "t", "code": "c"}}, Error(type="t", message="m")),
         ({"error": {"message": "m", "type": None, "code": "c"}}, Error(type="c", message="m")),
         ({"error": {"message": "m", "code": 400}}, Error(type="400", message="m")),
+        ({"error": {"message": "m", "code": "40013"}}, Error(type="40013", message="m")),
         ([{"error": {"message": "m", "code": 400, "status": "INVALID_ARGUMENT"}}], Error(type="INVALID_ARGUMENT", message="m")),
         ({"object": "error", "message": "m", "type": "BadRequestError", "code": 400}, Error(type="BadRequestError", message="m")),
         ({"object": "error", "message": {"message": "m"}}, Error(type="400", message="m")),
@@ -453,6 +454,11 @@ def test_an_error_answer_has_the_providers_type_else_the_status(openai, document
     decoded = decode(openai(document, status_code=400))
 
     assert (expected, "error", True) == (decoded.error, decoded.status, decoded.wire.complete)
+
+
+def test_an_answer_may_be_an_empty_list(openai):
+    """Nothing is said, and nothing raises."""
+    assert () == decode(openai([])).output.messages
 
 
 @pytest.mark.parametrize(
@@ -676,7 +682,7 @@ def test_events_that_cannot_be_read_are_counted(streamed):
     """The rest is read all the same."""
     decoded = streamed([delta(content="a")], "{broken", "7", [delta(0, "stop", content="b")], "[DONE]")
 
-    assert ("ab", "1 events are no JSON") == (decoded.output.messages[0].parts[0].content, decoded.wire.reason)
+    assert ("ab", "1 event is no JSON") == (decoded.output.messages[0].parts[0].content, decoded.wire.reason)
 
 
 @pytest.mark.parametrize(

@@ -52,10 +52,17 @@ def test_whatever_a_client_passes_it_does_not_raise(method, path):
     assert isinstance(may_be_call(method, path), bool)
 
 
-def test_it_costs_well_under_a_microsecond():
-    """0.2 us on the machine it was written on; five times that on a slow one."""
+def test_it_costs_a_few_function_calls():
+    """0.2 us, about five calls of a function that does nothing; whoever traces these tests makes it more."""
+
+    def nothing(method, path):
+        return False
+
+    def cost(function, path):
+        return min(timeit.repeat(lambda: function("POST", path), number=2000, repeat=9))
+
     for path in (b"/v1/chat/completions", b"/some/page/of/my/own"):
-        assert min(timeit.repeat(lambda path=path: may_be_call("POST", path), number=10_000, repeat=5)) / 10_000 < 1e-6
+        assert cost(may_be_call, path) < 25 * cost(nothing, path)
 
 
 def test_whatever_is_recognised_may_be_a_call():

@@ -66,6 +66,11 @@ def usage(
     )
 
 
+def unread_reason(count: int) -> str | None:
+    """What is said of events that could not be read."""
+    return None if not count else "1 event is no JSON" if count == 1 else f"{count} events are no JSON"
+
+
 def error_of(document: Any) -> Error | None:
     """The error in a body or event of the OpenAI or Anthropic kind, or nothing.
 

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from llm_observe.records import CallRequest, Error, ReasoningRequest, Usage
-from llm_observe.wire.answer import Answer, Asked, error_of, usage
+from llm_observe.wire.answer import Answer, Asked, error_of, unread_reason, usage
 from llm_observe.wire.anthropic_blocks import message_of, parts_of, system_of, tool_definition
 from llm_observe.wire.jsonio import MALFORMED, Document, integer, items, load, load_argument, mapping, number, text
 
@@ -92,12 +92,7 @@ def streamed(events: Sequence[bytes]) -> Answer:
     message["usage"] = {**first, **counts}
     message["content"] = [blocks[index].whole() for index in sorted(blocks)]
     return _answer(
-        message,
-        begun=len(message) > 2 or bool(blocks),
-        complete=complete,
-        error=error,
-        request_id=request_id,
-        reason=f"{unread} events are no JSON" if unread else None,
+        message, begun=len(message) > 2 or bool(blocks), complete=complete, error=error, request_id=request_id, reason=unread_reason(unread)
     )
 
 

@@ -11,7 +11,7 @@ from llm_observe.wire.answer import UNKNOWN_ERROR, Answer, Asked, error_of, fini
 from llm_observe.wire.body import Body, body_of
 from llm_observe.wire.formats import Format, matched, request_document
 from llm_observe.wire.headers import provider_request_id, retry_after
-from llm_observe.wire.jsonio import MALFORMED, mapping, text
+from llm_observe.wire.jsonio import MALFORMED, encodable, mapping, text
 from llm_observe.wire.provider import provider_of
 
 SHED = "response left out for want of room"
@@ -90,7 +90,7 @@ def _decoded(exchange: Exchange, form: Format, asked: Asked, body: Body, answer:
             chunk_count=None if gap or "response" in exchange.shed else len(exchange.chunks),
         ),
         status=_status(exchange, error, complete=complete),
-        server=Server(address=exchange.host, port=exchange.port) if exchange.host else None,
+        server=Server(address=encodable(exchange.host) or "", port=exchange.port) if exchange.host else None,
         request=asked.request,
         response=CallResponse(
             id=answer.id,
@@ -105,7 +105,7 @@ def _decoded(exchange: Exchange, form: Format, asked: Asked, body: Body, answer:
         output=Output(messages=messages, type=asked.output_type),
         tool=Tool(definitions=asked.tools),
         error=error,
-        provider_request_id=provider_request_id(exchange.response_headers) or answer.request_id,
+        provider_request_id=encodable(provider_request_id(exchange.response_headers)) or answer.request_id,
         retry_after=retry_after(exchange.response_headers),
         first_chunk_at=body.first_chunk_at,
         truncated=_truncated(exchange),
@@ -128,13 +128,13 @@ def _error(exchange: Exchange, body: Body, answer: Answer) -> Error | None:
     if status is not None and status >= 400:
         if answer.error is None:
             return Error(type=str(status), message=_plain_message(body))
-        if answer.error.type == UNKNOWN_ERROR or answer.error.type.isdecimal():
+        if answer.error.type == UNKNOWN_ERROR:
             return Error(type=str(status), message=answer.error.message)
     if answer.error is not None:
         return answer.error
     if exchange.error_type is not None:
         timeout = "timeout" in exchange.error_type.lower()
-        return Error(type="timeout" if timeout else exchange.error_type, message=exchange.error_message)
+        return Error(type="timeout" if timeout else exchange.error_type, message=encodable(exchange.error_message))
     return Error(type=UNKNOWN_ERROR) if exchange.end == "error" else None
 
 

@@ -15,6 +15,7 @@ _MAX_MEMBERS = 64  # each further gzip member copies what is left of the piece: 
 _GZIP = 16 + zlib.MAX_WBITS
 _IDENTITY = frozenset({"", "identity"})
 _KNOWN = frozenset({"gzip", "x-gzip", "deflate"})
+_MAX_LAYERS = 4
 
 
 class Decoder:
@@ -88,6 +89,8 @@ class Chain:
     def __init__(self, header: str) -> None:
         names = [name.strip() for name in header.lower().split(",")]
         self._unknown = next((name for name in names if name not in _KNOWN and name not in _IDENTITY), None)
+        if len(names) > _MAX_LAYERS:
+            self._unknown = f"of {len(names)} layers"
         self._layers = [Decoder(gzip="gzip" in name) for name in reversed(names) if name in _KNOWN]
 
     def __bool__(self) -> bool:

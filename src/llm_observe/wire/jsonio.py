@@ -96,6 +96,11 @@ def _is_deep(document: Any) -> bool:
     return True
 
 
+def encodable(value: str | None) -> str | None:
+    """Text from elsewhere (headers, exceptions), without lone surrogates."""
+    return value if value is None or value.isascii() else value.encode("utf-8", "replace").decode()
+
+
 def mapping(value: Any) -> Document:
     """The object, or an empty one."""
     return value if type(value) is dict else _NOTHING

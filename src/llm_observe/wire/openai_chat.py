@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from llm_observe.records import CallRequest, Choice, Error, ReasoningRequest
-from llm_observe.wire.answer import Answer, Asked, error_of
+from llm_observe.wire.answer import Answer, Asked, error_of, unread_reason
 from llm_observe.wire.jsonio import MALFORMED, Document, integer, items, load, mapping, number, text
 from llm_observe.wire.openai_fold import Folded
 from llm_observe.wire.openai_parts import message_of, output_parts, tool_definitions
@@ -115,7 +115,7 @@ def streamed(events: Sequence[bytes]) -> Answer:
         usage=usage_of(said),
         error=error,
         complete=done or (bool(ordered) and all(choice.reason for choice in ordered)),
-        reason=f"{unread} events are no JSON" if unread else None,
+        reason=unread_reason(unread),
     )
 
 

@@ -9,7 +9,9 @@ from types import ModuleType
 from typing import Any
 from unittest import mock
 
+import pytest
 from sybil import Sybil
+from sybil.integration.pytest import SybilItem
 from sybil.parsers.markdown import PythonCodeBlockParser, SkipParser
 
 
@@ -41,6 +43,17 @@ def end(namespace: dict[str, Any]) -> None:
     """Clear it away."""
     namespace["__place__"].close()
 
+
+def frames(item: SybilItem, failure: pytest.ExceptionInfo[BaseException]) -> Any:
+    """Sybil's own choice of frames to show, which fails itself when the failure came from around the example."""
+    try:
+        return chosen(item, failure)
+    except IndexError:
+        return failure.traceback
+
+
+chosen = SybilItem._traceback_filter  # noqa: SLF001 - there is no other way in
+SybilItem._traceback_filter = frames  # noqa: SLF001
 
 pytest_collect_file = Sybil(
     parsers=[PythonCodeBlockParser(), SkipParser()], patterns=["README.md", "docs/*.md"], setup=begin, teardown=end

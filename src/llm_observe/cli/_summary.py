@@ -1,93 +1,188 @@
 """What a run left on record, as tables: read back from the files, not from memory."""
 
+import shlex
 import statistics
+import textwrap
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from llm_observe.exporters import read_records
-from llm_observe.records import Call, Request
+from llm_observe.records import AnyRecord, Call, Request
 
 if TYPE_CHECKING:
     from llm_observe._runtime.stats import Stats
 
+R = TypeVar("R", bound=AnyRecord)
 
-def show(console: Console, directory: Path, *, since: float, requests: int, attempts: int, stats: "Stats") -> None:
-    """Print the summary of what was recorded in *directory* since *since* (seconds since the epoch)."""
-    records = [record for record in read_records(directory) if record.started_at.timestamp() >= since]
+
+class Sent(NamedTuple):
+    """What the other side knows: requests sent by the client, HTTP attempts that reached the provider."""
+
+    requests: int
+    attempts: int
+
+
+def show(console: Console, directory: Path, records: Sequence[AnyRecord], *, sent: Sent, stats: "Stats") -> bool:
+    """Print the summary of *records*, which were written to *directory*; whether all that was *sent* is on record."""
     calls = [record for record in records if isinstance(record, Call)]
-    seen = [record for record in records if isinstance(record, Request)]
-    console.print(_by_model(calls))
-    console.print(_by_route(seen))
+    requests = [record for record in records if isinstance(record, Request)]
     tries = sum(len(call.attempts) for call in calls)
+    for table in (_by_model(calls, console.width), _by_route(requests, console.width), _wrong(calls, console.width)):
+        if table.rows:
+            console.print(table)
+            console.print()
+    console.print(f"{sent.requests:,} requests sent to the app, [bold]{len(requests):,}[/] on record.", highlight=False)
     console.print(
-        f"\n{requests} requests sent, [bold]{len(seen)}[/] on record; {attempts} HTTP attempts reached the provider, [bold]{tries}[/] on record in {len(calls)} calls."
+        f"{sent.attempts:,} HTTP attempts seen by the provider, [bold]{tries:,}[/] on record, in {len(calls):,} calls.", highlight=False
     )
-    for name, exporter in stats.exporters.items():
-        console.print(
-            f"exporter {name}: {exporter.captured} captured = {exporter.exported} exported + {sum(exporter.dropped.values())} dropped"
-        )
-    console.print(f"\nThe records are in [bold]{directory}[/]. Look at them with")
-    console.print(f"    llm-observe tail {directory} --no-follow -n 20", highlight=False)
-    console.print(f"    cat {directory}/*.jsonl | python -m json.tool --json-lines", highlight=False)
+    for name, one in stats.exporters.items():
+        lost = ", ".join(f"{count:,} {reason}" for reason, count in one.dropped.items() if count) or "none"
+        console.print(f"Exporter {name}: {one.exported:,} of {one.captured:,} records written, lost: {lost}.", highlight=False)
+    _hints(console, directory, calls)
+    return (len(requests), tries) == (sent.requests, sent.attempts)
 
 
-def _by_model(calls: Sequence[Call]) -> Table:
-    table = Table(title="Calls by model", title_justify="left", title_style="bold")
-    for heading in ("model", "provider", "calls", "p50", "p95", "first chunk", "retries", "errors", "truncated", "tokens in", "tokens out"):
-        table.add_column(heading, justify="left" if heading in {"model", "provider"} else "right")
-    groups: dict[tuple[str, str], list[Call]] = defaultdict(list)
-    for call in calls:
-        groups[call.request.model or "?", call.provider.name].append(call)
-    for (model, provider), group in sorted(groups.items()):
-        table.add_row(Text(model), Text(provider), *_numbers(group))
-    if len(groups) > 1:
-        table.add_section()
-        table.add_row("all", "", *_numbers(calls))
+def _hints(console: Console, directory: Path, calls: Sequence[Call]) -> None:
+    """Where to go from here. Commands are not wrapped: they are there to be copied."""
+    where = escape(shlex.quote(str(directory)))
+    lines = [f"The records are in [bold]{where}[/]. Look at them:", f"    llm-observe tail {where} --no-follow -n 20"]
+    retried = max(calls, key=lambda call: len(call.attempts), default=None)
+    if retried is not None and len(retried.attempts) > 1 and retried.request_id:
+        lines += ["One request with its retry:", f"    llm-observe tail {where} --no-follow --request-id {retried.request_id}"]
+    lines += ["As JSON, one record a line:", f"    llm-observe tail {where} --no-follow --json"]
+    lines += ["In your own app:", "    app.add_middleware(LLMObserveMiddleware)  # from llm_observe.fastapi"]
+    console.print()
+    for line in lines:
+        console.print(line, highlight=False, soft_wrap=True)
+
+
+# --- tables ----------------------------------------------------------------------------------------------------------
+
+
+class Column(NamedTuple):
+    """A heading and its cells. *rank* says which goes first where there is no room: the highest; 0 never goes."""
+
+    heading: str
+    cells: list[str]
+    rank: int = 0
+    words: bool = False
+
+
+def _table(title: str, columns: Sequence[Column], width: int, *, total: bool = False) -> Table:
+    """A table that fits into *width*: with less air first, then with fewer columns. A column without a word in it is left out."""
+    kept = [column for column in columns if any(column.cells)]
+    ranks = sorted((column.rank for column in kept if column.rank), reverse=True)
+    table = _drawn(title, kept, gap=1, total=total)
+    while _width(table) > width:
+        if table.padding[1]:
+            table = _drawn(title, kept, gap=0, total=total)
+        elif ranks:
+            least = ranks.pop(0)
+            kept = [column for column in kept if column.rank != least]
+            table = _drawn(title, kept, gap=0, total=total)
+        else:
+            break
     return table
 
 
-def _numbers(calls: Sequence[Call]) -> list[str]:
-    firsts = [call.response.time_to_first_chunk for call in calls if call.response.time_to_first_chunk is not None]
-    return [
-        str(len(calls)),
-        seconds(quantile([call.duration for call in calls], 0.5)),
-        seconds(quantile([call.duration for call in calls], 0.95)),
-        seconds(quantile(firsts, 0.5)) if firsts else "",
-        count(len(call.attempts) - 1 for call in calls if call.attempts),
-        count(call.status == "error" for call in calls),
-        count(call.status == "truncated" for call in calls),
-        count(call.usage.input_tokens or 0 for call in calls),
-        count(call.usage.output_tokens or 0 for call in calls),
+def _drawn(title: str, columns: Sequence[Column], *, gap: int, total: bool) -> Table:
+    table = Table(
+        title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, gap, 0, 0)
+    )
+    for column in columns:
+        table.add_column(column.heading, justify="left" if column.words else "right", vertical="bottom", overflow="ellipsis", no_wrap=True)
+    rows = list(zip(*(column.cells for column in columns), strict=True))
+    for number, row in enumerate(rows, 1):
+        table.add_row(*map(Text, row), style="bold" if total and number == len(rows) else None)
+    return table
+
+
+def _width(table: Table) -> int:
+    """How many columns *table* takes when nothing in it is cut."""
+    endless = Console(width=10_000)
+    return endless.measure(table).maximum
+
+
+def _by_model(calls: Sequence[Call], width: int) -> Table:
+    groups = _grouped(calls, lambda call: (call.request.model or "?", call.provider.name))
+    total = len(groups) > 1
+    if total:
+        groups["all", ""] = list(calls)
+    each = list(groups.values())
+    columns = [
+        Column("model", [key[0] for key in groups], words=True),
+        Column("provider", [key[1] for key in groups], rank=3, words=True),
+        Column("calls", [str(len(group)) for group in each]),
+        Column("p50", [milliseconds([c.duration for c in group], 0.5) for group in each]),
+        Column("p95", [milliseconds([c.duration for c in group], 0.95) for group in each], rank=6),
+        Column("first\nchunk", [milliseconds(_firsts(group), 0.5) for group in each], rank=7),
+        Column("retries", [number(len(c.attempts) - 1 for c in group if c.attempts) for group in each], rank=1),
+        Column("errors", [number(c.status == "error" for c in group) for group in each], rank=2),
+        Column("cut\nshort", [number(c.status in {"truncated", "cancelled"} for c in group) for group in each], rank=8),
+        Column("tokens\nin", [number(c.usage.input_tokens or 0 for c in group) for group in each], rank=5),
+        Column("tokens\nout", [number(c.usage.output_tokens or 0 for c in group) for group in each], rank=4),
     ]
+    return _table("Model calls, times in milliseconds", columns, width, total=total)
 
 
-def _by_route(requests: Sequence[Request]) -> Table:
-    table = Table(title="Requests by route", title_justify="left", title_style="bold")
-    for heading in ("route", "requests", "p50", "p95", "5xx or broken", "calls", "in models", "parallel"):
-        table.add_column(heading, justify="left" if heading == "route" else "right")
-    groups: dict[str, list[Request]] = defaultdict(list)
-    for request in requests:
-        groups[request.name].append(request)
-    for name, group in sorted(groups.items()):
-        wall, added = sum(r.calls.wall for r in group), sum(r.calls.sum for r in group)
-        total = sum(r.duration for r in group)
-        table.add_row(
-            Text(name),
-            str(len(group)),
-            seconds(quantile([r.duration for r in group], 0.5)),
-            seconds(quantile([r.duration for r in group], 0.95)),
-            count(r.status == "error" for r in group),
-            count(r.calls.count for r in group),
-            f"{100 * wall / total:.0f} %" if total else "",
-            f"{added / wall:.1f}x" if wall else "",
-        )
-    return table
+def _by_route(requests: Sequence[Request], width: int) -> Table:
+    groups = _grouped(requests, lambda request: (request.name,))
+    each = list(groups.values())
+    wall = [sum(r.calls.wall for r in group) for group in each]
+    added = [sum(r.calls.sum for r in group) for group in each]
+    whole = [sum(r.duration for r in group) for group in each]
+    columns = [
+        Column("route", [key[0] for key in groups], words=True),
+        Column("requests", [str(len(group)) for group in each]),
+        Column("p50", [milliseconds([r.duration for r in group], 0.5) for group in each]),
+        Column("p95", [milliseconds([r.duration for r in group], 0.95) for group in each], rank=4),
+        Column("failed", [number(r.status == "error" for r in group) for group in each], rank=1),
+        Column("calls", [number(r.calls.count for r in group) for group in each], rank=2),
+        Column("in models", [f"{100 * w / t:.0f} %" if t else "" for w, t in zip(wall, whole, strict=True)], rank=3),
+        Column("at a time", [f"{a / w:.1f}" if w else "" for a, w in zip(added, wall, strict=True)], rank=5),
+    ]
+    return _table("Requests to the app, times in milliseconds", columns, width)
+
+
+def _wrong(calls: Sequence[Call], width: int) -> Table:
+    failed = [call for call in calls if call.error is not None]
+    groups = _grouped(failed, lambda call: (call.request.model or "?", _code(call), call.error.type if call.error else ""))
+    columns = [
+        Column("model", [key[0] for key in groups], words=True),
+        Column("calls", [str(len(group)) for group in groups.values()]),
+        Column("HTTP", [key[1] for key in groups], rank=1),
+        Column("error", [key[2] for key in groups], words=True),
+        Column("message", [_words(group[0], width - 58) for group in groups.values()], rank=2, words=True),
+    ]
+    return _table("What went wrong", columns, width)
+
+
+def _grouped(records: Iterable[R], key: Callable[[R], tuple[str, ...]]) -> dict[tuple[str, ...], list[R]]:
+    groups: dict[tuple[str, ...], list[R]] = defaultdict(list)
+    for record in records:
+        groups[key(record)].append(record)
+    return dict(sorted(groups.items()))
+
+
+def _code(call: Call) -> str:
+    return "" if call.wire is None or call.wire.status_code is None else str(call.wire.status_code)
+
+
+def _words(call: Call, room: int) -> str:
+    """The beginning of what the error says; nothing where there is no room for more than a word."""
+    text = (call.error.message if call.error is not None else None) or ""
+    return textwrap.shorten(text, room, placeholder="…") if room > 30 else ""
+
+
+def _firsts(calls: Iterable[Call]) -> list[float]:
+    return [call.response.time_to_first_chunk for call in calls if call.response.time_to_first_chunk is not None]
 
 
 def quantile(values: Sequence[float], q: float) -> float:
@@ -95,12 +190,15 @@ def quantile(values: Sequence[float], q: float) -> float:
     return values[0] if len(values) == 1 else statistics.quantiles(values, n=100, method="inclusive")[round(q * 100) - 1]
 
 
-def seconds(value: float) -> str:
-    """A duration to read."""
-    return f"{value * 1000:.0f} ms" if value < 1 else f"{value:.2f} s"
+def milliseconds(seconds: Sequence[float], q: float) -> str:
+    """The *q* quantile of *seconds*, to read; nothing for none."""
+    if not seconds:
+        return ""
+    value = quantile(seconds, q) * 1000
+    return f"{value:,.0f}" if value >= 1 else "<1"
 
 
-def count(values: Iterable[int]) -> str:
+def number(values: Iterable[int]) -> str:
     """A sum to read; nothing for none."""
     total = sum(values)
     return f"{total:,}" if total else ""

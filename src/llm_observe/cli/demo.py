@@ -7,16 +7,22 @@ account.
 
 import argparse
 import asyncio
+import contextlib
+import os
 import random
 import socket
+import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from llm_observe.errors import SettingsError, missing
+from llm_observe.cli._places import unwritable
+from llm_observe.errors import ObserveError, SettingsError, missing
+from llm_observe.exporters._files import decode, new_lines, record_files
+from llm_observe.exporters.file import FileExporter
+from llm_observe.settings import resolve
 
 # What a user of the app would ask for: a path, its parameters, and how often in a hundred.
 TRAFFIC: list[tuple[str, dict[str, str], int]] = [
@@ -35,16 +41,25 @@ TRAFFIC: list[tuple[str, dict[str, str], int]] = [
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's own options."""
-    parser.add_argument("--requests", type=int, default=100, metavar="N", help="how many requests to send (default: %(default)s)")
-    parser.add_argument("--concurrency", type=int, default=8, metavar="N", help="how many at a time (default: %(default)s)")
-    parser.add_argument("--directory", default=".llm-observe", help="where the records go (default: %(default)s)")
+    parser.add_argument("--requests", type=_positive, default=100, metavar="N", help="how many requests to send (default: %(default)s)")
+    parser.add_argument("--concurrency", type=_positive, default=8, metavar="N", help="how many at a time (default: %(default)s)")
+    parser.add_argument("--directory", metavar="DIR", help="where the records go (default: LLM_OBSERVE_DIRECTORY, .llm-observe)")
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, not {text!r}")
+    return int(text)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run the demo; 0 when every call is on record."""
-    for name in ("requests", "concurrency"):
-        if getattr(arguments, name) < 1:
-            raise SettingsError(f"--{name} {getattr(arguments, name)}: expected at least 1.")
+    """Run the demo. The exit code: 0 when all that was sent is on record.
+
+    :raises SettingsError: when no records can be written to the directory.
+    :raises MissingExtra: when a package that the demo stands on is not installed.
+    """
+    directory = resolve({})[0].directory if arguments.directory is None else arguments.directory
+    exporter = _exporter(directory)
     try:
         import anthropic  # noqa: F401 - asked for here, so that one line says what is missing
         import fastapi  # noqa: F401
@@ -57,35 +72,52 @@ def run(arguments: argparse.Namespace) -> int:
     from llm_observe import Observer
     from llm_observe.cli import _summary
     from llm_observe.cli._demo_app import make_app
-    from llm_observe.exporters.file import FileExporter
     from llm_observe.testing.provider import FakeProvider
 
-    console = Console()
-    directory = Path(arguments.directory)
-    exporter = FileExporter(directory)
-    began = time.time()
-    with FakeProvider() as provider, Observer(exporters=[exporter], content="full") as observer:
-        with _served(make_app(observer, provider)) as url:
-            console.print(f"A FastAPI app at {url} asks a provider at {provider.url}, both on this machine.\n")
-            sent = asyncio.run(_send(console, url, arguments.requests, arguments.concurrency))
-        stats = observer.shutdown()
-        asked = len(provider.requests)
-    _summary.show(console, directory, since=began, requests=sent, attempts=asked, stats=stats)
-    return 0 if all(exporter.balanced and not exporter.dropped for exporter in stats.exporters.values()) else 1
+    os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1"  # all of it stays on this machine, whatever is set here
+    console = Console(highlight=False)
+    before = set(record_files(directory))
+    try:
+        with FakeProvider() as provider, Observer(exporters=[exporter], content="full", enabled=True) as observer:
+            with served(make_app(observer, provider)) as url:
+                console.print(f"App       {url}  (FastAPI, with the openai and anthropic SDKs)")
+                console.print(f"Provider  {provider.url}  (made up, on this machine)")
+                requests = asyncio.run(_send(console, url, arguments.requests, arguments.concurrency))
+            stats = observer.shutdown()
+            sent = _summary.Sent(requests, len(provider.requests) + provider.forgotten)
+    except KeyboardInterrupt:
+        print("llm-observe demo: stopped; what was recorded until then is in", exporter.directory, file=sys.stderr)
+        return 130
+    ours = [path for path in record_files(directory) if path not in before and f"-{os.getpid()}-" in path.name]
+    records = [record for path in ours for line in new_lines(path)[0] if (record := decode(line)) is not None]
+    return 0 if _summary.show(console, Path(directory), records, sent=sent, stats=stats) else 1
+
+
+def _exporter(directory: str) -> FileExporter:
+    if not directory:
+        raise SettingsError("--directory: expected the name of a directory.")
+    if refusal := unwritable(Path(directory)):
+        raise SettingsError(f"--directory {directory}: {refusal}. Name another one, or change that.")
+    return FileExporter(directory)
 
 
 @contextmanager
-def _served(app: Any) -> Iterator[str]:
-    """*app* under uvicorn, on a port of the system's choice, with its lifespan."""
+def served(app: Any) -> Iterator[str]:
+    """*app* under uvicorn, on a port of the system's choice, with its lifespan.
+
+    :raises ObserveError: when it does not start.
+    """
     import uvicorn
 
-    listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, log_level="critical", lifespan="on"))
+    listener = socket.create_server(("127.0.0.1", 0), backlog=512)
+    server = uvicorn.Server(uvicorn.Config(app, log_level="critical", lifespan="on", timeout_graceful_shutdown=5))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="demo-app", daemon=True)
     thread.start()
     try:
-        while not server.started and thread.is_alive():
-            time.sleep(0.01)
+        while not server.started:
+            if not thread.is_alive():
+                raise ObserveError("the demo's app did not start.")
+            thread.join(0.01)
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     finally:
         server.should_exit = True
@@ -94,27 +126,30 @@ def _served(app: Any) -> Iterator[str]:
 
 
 async def _send(console: Any, url: str, requests: int, concurrency: int) -> int:
-    """Send the traffic, with progress; how many requests were answered at all."""
+    """Send the traffic, with progress; how many requests were sent."""
     import httpx2
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     dice = random.Random(7)  # noqa: S311 - the same demo every time
-    paths = dice.choices(TRAFFIC, weights=[share for *_, share in TRAFFIC], k=requests)
-    gate, answered = asyncio.Semaphore(concurrency), 0
-    columns = TextColumn("sending requests"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+    ahead = iter(dice.choices(TRAFFIC, weights=[share for *_, share in TRAFFIC], k=requests))
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+    sent = 0
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        task = progress.add_task("", total=requests)
+        text = f"Sending {requests:,} requests, {concurrency} at a time"
+        task = progress.add_task(text, total=requests)
+        if not console.is_terminal:
+            console.print(f"{text} ...")
 
-        async def one(client: httpx2.AsyncClient, path: str, parameters: dict[str, str]) -> None:
-            nonlocal answered
-            async with gate:
-                try:
+        async def user(client: httpx2.AsyncClient) -> None:
+            nonlocal sent
+            for path, parameters, _ in ahead:
+                with contextlib.suppress(httpx2.HTTPError):  # a stream that breaks off breaks the app's answer, as it would
                     await client.get(url + path, params=parameters)
-                    answered += 1
-                except httpx2.HTTPError:  # the broken streams break the app's own answers, as they would
-                    answered += 1
+                sent += 1
                 progress.advance(task)
 
-        async with httpx2.AsyncClient(timeout=30) as client:
-            await asyncio.gather(*(one(client, path, parameters) for path, parameters, _ in paths))
-    return answered
+        async with httpx2.AsyncClient(timeout=60, trust_env=False) as client, asyncio.TaskGroup() as users:
+            for _ in range(min(concurrency, requests)):
+                users.create_task(user(client))
+    console.print()
+    return sent

@@ -188,6 +188,14 @@ def test_an_encoded_answer_is_unpacked(openai, encoding, pack):
     assert ("a", "ok") == (text_of(decoded), decoded.status)
 
 
+def test_an_encoded_request_is_unpacked(openai):
+    """Some clients pack long prompts."""
+    packed = gzip.compress(b'{"model": "gpt-x", "messages": []}')
+    decoded = decode(openai(ANSWER, packed, request_headers={"content-encoding": "gzip"}))
+
+    assert ("gpt-x", None) == (decoded.request.model, decoded.wire.reason)
+
+
 def test_an_answer_the_client_unpacked_is_not_unpacked_again(openai):
     """The header is still there."""
     decoded = decode(openai(ANSWER, response_headers={"content-encoding": "br"}, content_decoded=True))

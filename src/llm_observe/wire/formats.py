@@ -12,6 +12,7 @@ import msgspec
 from llm_observe.records import Exchange
 from llm_observe.wire import anthropic_messages, openai_chat
 from llm_observe.wire.answer import Answer, Asked
+from llm_observe.wire.encoding import Chain
 from llm_observe.wire.jsonio import MALFORMED, load
 from llm_observe.wire.provider import provider_of
 
@@ -111,7 +112,10 @@ def recognise(exchange: Exchange) -> Format | None:
 
 def request_document(exchange: Exchange) -> Any:
     """The request's body as JSON; ``MALFORMED`` where it is none or was not kept."""
-    return load(exchange.request_body) if exchange.request_body else MALFORMED
+    body = exchange.request_body
+    if body and (encoding := exchange.request_headers.get("content-encoding")):
+        body = b"".join(Chain(encoding).pieces([body]))
+    return load(body) if body else MALFORMED
 
 
 def matched(exchange: Exchange, body: Any) -> Format | None:

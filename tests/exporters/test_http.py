@@ -3,6 +3,7 @@
 import asyncio
 import email.utils
 import gzip
+import importlib.metadata
 import json
 import os
 import resource
@@ -135,6 +136,20 @@ def test_a_proxy_of_the_environment_is_used(make, serve, monkeypatch):
 
     assert ["POST http://collector.test/x HTTP/1.1"] == [start for start, _, _ in proxy.requests]
     assert 1 == len(server.requests)
+
+
+def test_a_copy_that_was_not_installed_sends_records_too(make, serve, monkeypatch):
+    """A source tree on the path has no version to tell."""
+
+    def version(name):
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", version)
+    server = serve(200)
+
+    post(HttpExporter(server.url), make.batch(make.call()))
+
+    assert "llm-observe/unknown" == server.requests[0][1]["user-agent"]
 
 
 # --- what is answered ------------------------------------------------------------------------------------------------

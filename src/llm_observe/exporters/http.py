@@ -184,8 +184,7 @@ def _address(url: str) -> httpx2.URL:
 
 def _checked(headers: Mapping[Any, Any]) -> dict[str, str]:
     """*headers* with the names in lower case. An error names a header, never its value: it may be a key."""
-    agent = f"llm-observe/{importlib.metadata.version('llm-observe')}"
-    checked = {"user-agent": agent, "accept": "application/json", "accept-encoding": "identity"}
+    checked = {"user-agent": f"llm-observe/{_version()}", "accept": "application/json", "accept-encoding": "identity"}
     for name, value in headers.items():
         if not isinstance(name, str) or not _NAME.fullmatch(name):
             raise SettingsError(f"HttpExporter: {name!r} cannot be the name of a header.")
@@ -195,6 +194,13 @@ def _checked(headers: Mapping[Any, Any]) -> dict[str, str]:
             raise SettingsError(f"HttpExporter: the value of the header {name} cannot be sent: expected printable ASCII, no line ends.")
         checked[name.lower()] = value
     return checked
+
+
+def _version() -> str:
+    try:
+        return importlib.metadata.version("llm-observe")
+    except importlib.metadata.PackageNotFoundError:  # a source tree on the path
+        return "unknown"
 
 
 def _proxy(url: httpx2.URL) -> str | None:

@@ -25,6 +25,7 @@ from llm_observe.wire import Unknown, decode
 from llm_observe.wire.headers import http_date
 
 _EPOCH = datetime.fromtimestamp(0, UTC)
+_UNREADABLE = (ValueError, msgspec.MsgspecError, RecursionError)
 _PORTS = {"https": 443, "http": 80}
 
 
@@ -105,7 +106,7 @@ def _decode_lines(lines: Iterator[bytes], output: BinaryIO) -> int:
             continue
         try:
             record: Call | _NoCall = _record(msgspec.json.decode(line, type=Recorded))
-        except (ValueError, RecursionError) as error:
+        except _UNREADABLE as error:
             bad += 1
             reason = f"line {number} is no recorded exchange: {str(error) or type(error).__name__}"
             _complain(reason)
@@ -191,7 +192,7 @@ def _lowered(headers: list[tuple[str, str]]) -> dict[str, str]:
 def _id_of(line: bytes, number: int) -> str:
     try:
         return msgspec.json.decode(line, type=_Named).id
-    except (ValueError, RecursionError):
+    except _UNREADABLE:
         return f"line {number}"
 
 

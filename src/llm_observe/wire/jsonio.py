@@ -58,7 +58,7 @@ def _load_patiently(data: bytes | str) -> Any:
         document = json.loads(text.removeprefix("\ufeff"), strict=False, parse_constant=_no_number, parse_int=_integer, parse_float=_finite)
         # Through UTF-8 once, because a surrogate may hide in any string or key.
         return msgspec.json.decode(json.dumps(document, ensure_ascii=False).encode("utf-8", "replace"))
-    except (ValueError, RecursionError):
+    except (ValueError, msgspec.DecodeError, RecursionError):
         return MALFORMED
 
 

@@ -81,10 +81,10 @@ def test_a_bomb_is_stopped():
 
 def test_a_body_of_empty_members_is_not_quadratic():
     """Each member would copy what is left of the body."""
-    start = time.perf_counter()
+    start = time.thread_time()
     Chain("gzip").pieces([gzip.compress(b"") * 50_000])
 
-    assert time.perf_counter() - start < 1
+    assert time.thread_time() - start < 1
 
 
 def test_damage_is_told_and_what_came_before_it_is_kept():

@@ -30,12 +30,13 @@ from llm_observe.records import (
     Status,
     Step,
     Url,
+    call_of,
 )
 from llm_observe.wire import Unknown, decode
 
 RETRYABLE = frozenset({408, 409, 425, 429})  # and every 5xx: what openai and anthropic retry (wire.md, 8)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-MOST_PENDING = 10_000
+MOST_PENDING, MOST_PENDING_BYTES = 10_000, 16 * 2**20
 
 
 class Pending(msgspec.Struct):
@@ -45,7 +46,8 @@ class Pending(msgspec.Struct):
     last: Captured
     decoded: Decoded
     attempts: tuple[Attempt, ...]
-    body: int  # hash of the request body
+    body: tuple[int, int]  # hash and size of the request body
+    size: int  # bytes it keeps alive
 
 
 class Assembler:
@@ -56,12 +58,18 @@ class Assembler:
         self.ignored = self.folded = 0
         self._window = int(window * 1e9)
         self._pending: dict[int, Pending] = {}  # by serial of the last attempt, oldest first
+        self._pending_bytes = 0
         self._handlers: dict[type, Callable[..., Iterator[AnyRecord]]] = {
             Scope: self._request,
             StepEnded: self._step,
             Told: self._told,
             Settle: self._settle,
         }
+
+    @property
+    def kept(self) -> int:
+        """Items that gave no record, or none yet. An item gives one record or adds one here, else something is lost."""
+        return self.pending + self.folded + self.ignored
 
     @property
     def pending(self) -> int:
@@ -73,18 +81,24 @@ class Assembler:
         return self._handlers.get(type(item), self._exchange)(item)
 
     def overdue(self) -> Iterator[AnyRecord]:
-        """Calls whose retry window has passed."""
+        """Calls whose retry window has passed, and the oldest of more than may wait."""
         limit = self.clock.now() - self._window
         while self._pending:
-            serial = next(iter(self._pending))
-            if self._pending[serial].last.exchange.ended > limit and len(self._pending) <= MOST_PENDING:
+            serial, oldest = next(iter(self._pending.items()))
+            few = len(self._pending) <= MOST_PENDING and self._pending_bytes <= MOST_PENDING_BYTES
+            if few and oldest.last.exchange.ended > limit:
                 return
-            yield self._call(self._pending.pop(serial))
+            yield self._call(self._take(serial))
 
     def rest(self) -> Iterator[AnyRecord]:
         """Everything that still waits, settled as it is: for the end."""
         while self._pending:
-            yield self._call(self._pending.pop(next(iter(self._pending))))
+            yield self._call(self._take(next(iter(self._pending))))
+
+    def _take(self, serial: int) -> Pending:
+        taken = self._pending.pop(serial)
+        self._pending_bytes -= taken.size
+        return taken
 
     # --- one kind of item each -----------------------------------------------------------------------------------
 
@@ -93,28 +107,35 @@ class Assembler:
         if isinstance(decoded, Unknown):
             self.ignored += 1
             return
-        found = Pending(captured, captured, decoded, (attempt(captured.exchange, decoded),), hash(captured.exchange.request_body))
-        before = self._pending.pop(captured.previous, None)
-        if before is not None:
+        exchange = captured.exchange
+        body = (hash(exchange.request_body), exchange.request_size)
+        found = Pending(captured, captured, decoded, (attempt(exchange, decoded),), body, captured.size)
+        if captured.previous in self._pending:
+            before = self._take(captured.previous)
             if _repeats(before, found):
                 self.folded += 1
                 found.first, found.attempts = before.first, before.attempts + found.attempts
             else:
                 yield self._call(before)
-        if _retryable(captured.exchange, decoded):
+        if _retryable(exchange, decoded):
             self._pending[captured.serial] = found
+            self._pending_bytes += found.size
         else:
             yield self._call(found)
 
     def _settle(self, item: Settle) -> Iterator[AnyRecord]:
         if item.serial == ALL:
             yield from self.rest()
-        if (waiting := self._pending.pop(item.serial, None)) is not None:
-            yield self._call(waiting)
+        yield from self._moved_on(item.serial)
+
+    def _moved_on(self, serial: int) -> Iterator[AnyRecord]:
+        """The context in which attempt *serial* was made does something else now: if it waits for a retry, none will come."""
+        if serial in self._pending:
+            yield self._call(self._take(serial))
 
     def _request(self, scope: Scope) -> Iterator[AnyRecord]:
         for serial in [n for n, waiting in self._pending.items() if waiting.last.scope is scope]:
-            yield self._call(self._pending.pop(serial))
+            yield self._call(self._take(serial))
         tally = scope.tally or Tally()
         ended = scope.ended or scope.began
         http = None
@@ -163,6 +184,7 @@ class Assembler:
         )
 
     def _told(self, told: Told) -> Iterator[AnyRecord]:
+        yield from self._moved_on(told.previous)
         scope = told.scope
         call = told_call(told, self.ids, instant(told.started_ns), service=self.service, scope=_info(scope))
         self._add(scope, call, told.began, told.ended)
@@ -173,11 +195,11 @@ class Assembler:
     def _call(self, settled: Pending) -> Call:
         first, last, decoded = settled.first.exchange, settled.last.exchange, settled.decoded
         scope = settled.first.scope
-        response = decoded.response
         if decoded.first_chunk_at is not None:
-            response = msgspec.structs.replace(response, time_to_first_chunk=(decoded.first_chunk_at - first.began) / 1e9)
-        model = decoded.request.model
-        call = Call(
+            response = msgspec.structs.replace(decoded.response, time_to_first_chunk=(decoded.first_chunk_at - first.began) / 1e9)
+            decoded = msgspec.structs.replace(decoded, response=response)
+        call = call_of(
+            decoded,
             id=self.ids.record(first.started_ns),
             trace_id=scope.trace_id if scope else self.ids.trace(),
             span_id=self.ids.span(),
@@ -186,23 +208,8 @@ class Assembler:
             service=self.service,
             started_at=instant(first.started_ns),
             duration=(last.ended - first.began) / 1e9,
-            name=f"{decoded.operation.name} {model}" if model else decoded.operation.name,
-            status=decoded.status,
-            error=decoded.error,
             scope=_info(scope),
-            operation=decoded.operation,
-            provider=decoded.provider,
-            wire=decoded.wire,
-            server=decoded.server,
-            request=decoded.request,
-            response=response,
-            usage=decoded.usage,
-            system_instructions=decoded.system_instructions,
-            input=decoded.input,
-            output=decoded.output,
-            tool=decoded.tool,
             attempts=settled.attempts,
-            truncated=decoded.truncated,
         )
         self._add(scope, call, first.began, last.ended)
         return call

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from llm_observe.records import Attempt, Call, Decoded, Exchange
+from llm_observe.records import Attempt, Call, Decoded, Exchange, call_of
 from llm_observe.wire import Unknown, decode
 from llm_observe.wire.headers import http_date
 
@@ -118,7 +118,7 @@ def _decode_lines(lines: Iterator[bytes], output: BinaryIO) -> int:
 def _record(recorded: Recorded) -> Call | _NoCall:
     exchange = exchange_of(recorded)
     decoded = decode(exchange)
-    return _NoCall(id=recorded.id, reason=decoded.reason) if isinstance(decoded, Unknown) else call_of(recorded.id, exchange, decoded)
+    return _NoCall(id=recorded.id, reason=decoded.reason) if isinstance(decoded, Unknown) else recorded_call(recorded.id, exchange, decoded)
 
 
 def exchange_of(recorded: Recorded) -> Exchange:
@@ -146,43 +146,19 @@ def exchange_of(recorded: Recorded) -> Exchange:
     return exchange
 
 
-def call_of(id: str, exchange: Exchange, decoded: Decoded) -> Call:
+def recorded_call(id: str, exchange: Exchange, decoded: Decoded) -> Call:
     """The record of a recording: when it was made is known from the provider's own clock at best, how long it took is not."""
     started_at = http_date(exchange.response_headers.get("date")) or _EPOCH
     digest = hashlib.sha256(id.encode("utf-8", "replace")).hexdigest()
-    model = decoded.request.model
-    return Call(
-        id=id,
-        trace_id=digest[:32],
-        span_id=digest[32:48],
+    attempt = Attempt(
         started_at=started_at,
         duration=0.0,
-        name=f"{decoded.operation.name} {model}" if model else decoded.operation.name,
-        status=decoded.status,
-        error=decoded.error,
-        operation=decoded.operation,
-        provider=decoded.provider,
-        wire=decoded.wire,
-        server=decoded.server,
-        request=decoded.request,
-        response=decoded.response,
-        usage=decoded.usage,
-        system_instructions=decoded.system_instructions,
-        input=decoded.input,
-        output=decoded.output,
-        tool=decoded.tool,
-        truncated=decoded.truncated,
-        attempts=(
-            Attempt(
-                started_at=started_at,
-                duration=0.0,
-                status_code=exchange.status_code,
-                error_type=decoded.error.type if decoded.error else None,
-                provider_request_id=decoded.provider_request_id,
-                retry_after=decoded.retry_after,
-            ),
-        ),
+        status_code=exchange.status_code,
+        error_type=decoded.error.type if decoded.error else None,
+        provider_request_id=decoded.provider_request_id,
+        retry_after=decoded.retry_after,
     )
+    return call_of(decoded, id=id, trace_id=digest[:32], span_id=digest[32:48], started_at=started_at, duration=0.0, attempts=(attempt,))
 
 
 def _lowered(headers: list[tuple[str, str]]) -> dict[str, str]:

@@ -87,10 +87,10 @@ def error_of(document: Any) -> Error | None:
         if document.get("object") != "error":
             return None
         error = document
-    kind = text(error.get("type")) or text(error.get("status")) or text(error.get("code"))
-    if kind is None and (code := integer(error.get("code"))) is not None:
-        kind = str(code)
-    return Error(type=kind or UNKNOWN_ERROR, message=_message(error))
+    number = integer(error.get("code"))
+    code = text(error.get("code")) or (None if number is None else str(number))
+    kind = text(error.get("type")) or text(error.get("status")) or code
+    return Error(type=kind or UNKNOWN_ERROR, message=_message(error), code=None if code == kind else code)
 
 
 def _message(error: dict[str, Any]) -> str | None:

@@ -1,0 +1,165 @@
+"""The pieces of a call's record: what was asked, what came back, what it took."""
+
+from datetime import datetime
+
+import msgspec
+
+from llm_observe.records.exchange import End
+from llm_observe.records.messages import Message, ToolDefinition
+from llm_observe.records.shape import Shape
+
+
+class Operation(Shape, frozen=True, kw_only=True):
+    """``gen_ai.operation.name``: chat, text_completion, embeddings ..."""
+
+    name: str
+
+
+class Provider(Shape, frozen=True, kw_only=True):
+    """``gen_ai.provider.name``: who was spoken to, from the host."""
+
+    name: str
+    guessed: bool = False  # no rule knew the host: the format's home provider stands in
+
+
+class Server(Shape, frozen=True, kw_only=True):
+    """Where the call went."""
+
+    address: str
+    port: int | None = None
+
+
+class Choice(Shape, frozen=True, kw_only=True):
+    """``gen_ai.request.choice.count``, set when it is not 1."""
+
+    count: int
+
+
+class ReasoningRequest(Shape, frozen=True, kw_only=True):
+    """``gen_ai.request.reasoning.level``: the exact word sent."""
+
+    level: str
+
+
+class CallRequest(Shape, frozen=True, kw_only=True):
+    """``gen_ai.request.*``: what was asked for."""
+
+    model: str | None = None
+    stream: bool | None = None
+    max_tokens: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    frequency_penalty: float | None = None
+    presence_penalty: float | None = None
+    stop_sequences: tuple[str, ...] = ()
+    seed: int | None = None
+    choice: Choice | None = None
+    reasoning: ReasoningRequest | None = None
+    service_tier: str | None = None
+
+
+class CallResponse(Shape, frozen=True, kw_only=True):
+    """``gen_ai.response.*``: what came back. ``time_to_first_chunk`` is in seconds from the start of the call."""
+
+    id: str | None = None
+    model: str | None = None
+    finish_reasons: tuple[str, ...] = ()
+    time_to_first_chunk: float | None = None
+    embedding_count: int | None = None
+    service_tier: str | None = None
+    system_fingerprint: str | None = None
+
+
+class InputTokens(Shape, frozen=True, kw_only=True):
+    """A subset of the input tokens."""
+
+    input_tokens: int
+
+
+class OutputTokens(Shape, frozen=True, kw_only=True):
+    """A subset of the output tokens."""
+
+    output_tokens: int
+
+
+class Usage(Shape, frozen=True, kw_only=True):
+    """``gen_ai.usage.*``: totals, cached tokens inside ``input_tokens``, reasoning inside ``output_tokens``."""
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cache_read: InputTokens | None = None
+    cache_write: InputTokens | None = None
+    reasoning: OutputTokens | None = None
+
+
+class Input(Shape, frozen=True, kw_only=True):
+    """What was sent. ``count`` is the number of messages or inputs, also where content is not kept."""
+
+    messages: tuple[Message, ...] = ()
+    count: int | None = None
+
+
+class Output(Shape, frozen=True, kw_only=True):
+    """What came back: one message a choice. ``type`` is ``gen_ai.output.type`` where the request names one."""
+
+    messages: tuple[Message, ...] = ()
+    type: str | None = None
+
+
+class Tool(Shape, frozen=True, kw_only=True):
+    """``gen_ai.tool.definitions``."""
+
+    definitions: tuple[ToolDefinition, ...] = ()
+
+
+class Error(Shape, frozen=True, kw_only=True):
+    """``error.type`` as the provider or the client names it, and its words; ``code`` where the provider has a finer word besides."""
+
+    type: str
+    message: str | None = None
+    code: str | None = None
+
+
+class Attempt(Shape, frozen=True, kw_only=True):
+    """One HTTP attempt inside a call. Durations are seconds."""
+
+    started_at: datetime
+    duration: float
+    status_code: int | None = None
+    error_type: str | None = None
+    provider_request_id: str | None = None
+    retry_after: float | None = None
+
+
+class Wire(Shape, frozen=True, kw_only=True):
+    """What the wire itself said: sizes are bytes as received, ``end`` is how the body ended, ``reason`` why content is missing."""
+
+    format: str
+    client: str | None = None
+    status_code: int | None = None
+    finish_reasons: tuple[str, ...] = ()
+    complete: bool | None = None
+    end: End | None = None
+    reason: str | None = None
+    request_size: int | None = None
+    response_size: int | None = None
+    chunk_count: int | None = None
+
+
+class Cut(Shape, frozen=True, kw_only=True):
+    """What was left out of a field: its whole size in bytes, and its hash where it was at hand."""
+
+    bytes: int
+    sha256: str | None = None
+
+
+class ScopeInfo(Shape, frozen=True, kw_only=True):
+    """The web request or job a record belongs to, copied onto each of its records."""
+
+    name: str | None = None
+    method: str | None = None
+    route: str | None = None
+    user_id: str | None = None
+    session_id: str | None = None
+    tags: dict[str, object] = msgspec.field(default_factory=dict)

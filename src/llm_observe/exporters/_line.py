@@ -111,7 +111,7 @@ def _count(tokens: int | None) -> str:
 
 
 def _seconds(duration: float, width: int = 0) -> str:
-    return f"{duration:.2f}s".rjust(width)
+    return (f"{duration * 1000:.0f}ms" if 0 <= duration < 0.1 else f"{duration:.2f}s").rjust(width)
 
 
 def _finished(record: AnyRecord) -> str:

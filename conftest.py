@@ -30,6 +30,8 @@ def begin(namespace: dict[str, Any]) -> None:
             "ANTHROPIC_BASE_URL": provider.anthropic_base_url,
         }
         stack.enter_context(mock.patch.dict(os.environ, variables))
+        for name in [name for name in os.environ if name.startswith("LLM_OBSERVE_")]:
+            del os.environ[name]
         module = ModuleType("app")  # Flask looks for the folder of the module that makes it
         module.__file__ = str(Path("app.py").resolve())
         sys.modules[module.__name__] = module

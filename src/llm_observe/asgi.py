@@ -80,7 +80,7 @@ class LLMObserveMiddleware:
             here.fail(error)
             raise
         except BaseException:  # the server cancels what nobody waits for any more
-            here.disconnected = True
+            here.disconnected = here.disconnected or here.ended is None
             raise
         finally:
             frame.set(before)

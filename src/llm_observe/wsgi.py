@@ -63,7 +63,7 @@ class LLMObserveWSGI:
             if _is_file(body, environ):  # the server sends it by itself, if it gets it as it is
                 here.finish()
                 return body
-            return Body(here, body, frame.get())
+            return (SizedBody if hasattr(body, "__len__") else Body)(here, body, frame.get())
         finally:
             frame.set(before)
 
@@ -77,7 +77,7 @@ class Body:
     def __init__(self, scope: Scope, body: Iterable[bytes], here: Frame | None) -> None:
         self._scope, self._body, self._here = scope, body, here
         self._iterator: Iterator[bytes] | None = None
-        self._whole = False
+        self._whole = self._done = False
 
     def __iter__(self) -> Iterator[bytes]:
         return self
@@ -112,9 +112,25 @@ class Body:
                 close()
         finally:
             frame.set(before)
-            if not self._whole and self._scope.error_type is None and not _known_length(self._body):
-                self._scope.disconnected = True
-            self._scope.finish()
+            self._finish()
+
+    def _finish(self) -> None:
+        if self._done:  # test clients close twice
+            return
+        self._done = True
+        if not self._whole and self._scope.error_type is None and not isinstance(self, SizedBody):
+            self._scope.disconnected = True
+        self._scope.finish()
+
+    def __del__(self) -> None:
+        self._finish()  # test clients do not close at all
+
+
+class SizedBody(Body):
+    """A body of known length: servers look at it to send a Content-Length, and need not read to its end."""
+
+    def __len__(self) -> int:
+        return len(self._body)  # type: ignore[arg-type]
 
 
 def begin(observer: Observer, environ: "WSGIEnvironment") -> Scope:
@@ -133,7 +149,13 @@ def _watched(here: Scope, start_response: "StartResponse") -> Callable[..., Any]
         here.status_code = int(code) if code.isdecimal() else None
         if not any(key.lower() == name.lower() for key, _ in headers):
             headers = [*headers, (name, value)]
-        return start_response(status, headers, exc_info) if exc_info else start_response(status, headers)
+        write = start_response(status, headers, exc_info) if exc_info else start_response(status, headers)
+
+        def written(data: bytes) -> Any:
+            here.response_size += len(data)
+            return write(data)
+
+        return written
 
     return started
 
@@ -141,7 +163,3 @@ def _watched(here: Scope, start_response: "StartResponse") -> Callable[..., Any]
 def _is_file(body: object, environ: "WSGIEnvironment") -> bool:
     wrapper = environ.get("wsgi.file_wrapper")
     return isinstance(wrapper, type) and isinstance(body, wrapper)
-
-
-def _known_length(body: object) -> bool:
-    return isinstance(body, list | tuple)

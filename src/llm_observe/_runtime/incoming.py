@@ -6,7 +6,8 @@ from llm_observe._runtime.observer import Observer
 from llm_observe._runtime.scope import Scope
 
 WELL_FORMED = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/+=@-]{0,127}").fullmatch
-TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(?:-.*)?").fullmatch  # W3C Trace Context, 3.2
+# W3C Trace Context, 3.2: ff is no version, and version 00 has nothing after its flags.
+TRACEPARENT = re.compile(r"(?!ff|00.{54})[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(?:-.*)?").fullmatch
 
 
 def web_scope(observer: Observer, method: str, path: str, request_id: str | None, traceparent: str | None, size: str | None) -> Scope:

@@ -5,13 +5,14 @@ import threading
 from collections.abc import Callable
 from types import ModuleType
 
+from llm_observe._runtime.guard import logger
 from llm_observe.capture._lazy import forget, when_imported
 
 LIBRARIES = {"httpx": "llm_observe.capture.httpx", "httpx2": "llm_observe.capture.httpx"}
 """The client libraries that can be hooked, and the module that knows how."""
 
 _lock = threading.Lock()
-_undo: dict[str, Callable[[], None]] = {}
+_undo: dict[ModuleType, Callable[[], None]] = {}
 _installed = False
 
 
@@ -27,9 +28,13 @@ def install() -> None:
 
 
 def _hook(library: ModuleType) -> None:
-    name = library.__name__
-    if name not in _undo:  # httpx2.alias_httpx() gives one library two names
-        _undo[name] = importlib.import_module(LIBRARIES[name]).install(library)
+    """Hook *library*. One that is not what its name promises stays as it is: somebody is importing it at this moment."""
+    if library in _undo:  # httpx2.alias_httpx() gives one library two names
+        return
+    try:
+        _undo[library] = importlib.import_module(LIBRARIES[library.__name__]).install(library)
+    except Exception as error:
+        logger.warning("llm-observe cannot watch %r (%s: %s): its calls are not recorded", library, type(error).__name__, error)
 
 
 def uninstall() -> None:
@@ -44,4 +49,4 @@ def uninstall() -> None:
 
 def hooked() -> tuple[str, ...]:
     """The libraries that are watched at this moment."""
-    return tuple(sorted(_undo))
+    return tuple(sorted({library.__name__ for library in _undo}))

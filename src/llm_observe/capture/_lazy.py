@@ -3,6 +3,7 @@
 The finder and the loader are duck-typed: `importlib.abc` alone would double what `import llm_observe` costs.
 """
 
+import importlib
 import importlib.util
 import sys
 import threading
@@ -29,7 +30,7 @@ class _Finder:
             spec = importlib.util.find_spec(fullname)
         finally:
             self._busy.name = None
-        if spec is None or spec.loader is None:
+        if spec is None or not hasattr(spec.loader, "exec_module"):
             return None
         spec.loader = _Loader(spec.loader, self.hooks[fullname])  # type: ignore[assignment]
         return spec
@@ -60,9 +61,8 @@ _finder = _Finder()
 
 def when_imported(name: str, hook: Hook) -> None:
     """Run *hook* with the module *name*: now if it is there, else right after its import."""
-    module = sys.modules.get(name)
-    if module is not None:
-        hook(module)
+    if sys.modules.get(name) is not None:
+        hook(importlib.import_module(name))  # waits, where another thread is in the middle of its import
         return
     _finder.hooks[name] = hook
     if _finder not in sys.meta_path:

@@ -55,6 +55,11 @@ RESPONSE_HEADERS = AllowedHeaders(
     "openai-processing-ms",
 )
 TAIL = 256 * 1024  # bytes kept from the end of a response that is too long to keep whole: the usage is there
+FOREVER = 1 << 62  # bytes that nobody will read
+
+
+def _nowhere(_: object) -> None:
+    """Where what comes after the end is kept."""
 
 
 class Tap(Captured):
@@ -127,14 +132,24 @@ class Tap(Captured):
         if exchange.end != "open":
             return
         exchange.end = how
-        exchange.ended = self._now()
-        if not exchange.response_size:
-            exchange.response_size = sum(map(len, exchange.chunks))
-        if self._over:
-            exchange.tail, exchange.tail_times = list(exchange.tail), list(exchange.tail_times)
-        if self.scope is not None:
-            self.scope.open.pop(self.serial, None)
+        try:
+            exchange.ended = self._now()
+            if exchange.streamed:  # who reads on after closing, from another thread as a rule, must not change what the sink reads
+                self._keep = self._stamp = _nowhere
+                self._room = FOREVER
+            if not exchange.response_size:
+                exchange.response_size = sum(map(len, exchange.chunks))
+            if self._over:
+                exchange.tail, exchange.tail_times = list(exchange.tail), list(exchange.tail_times)
+            if self.scope is not None:
+                self.scope.open.pop(self.serial, None)
+        except Exception as error:
+            self.failed(error)
         self.observer.hand_over(self)
+
+    def failed(self, error: Exception) -> None:
+        """It is us who failed: the application is not to know."""
+        self.observer.guard.caught(error, f"the {self.exchange.client} hook")
 
     def _overflow(self, size: int) -> None:
         """Keep the end of what is too long, and let go of its middle."""
@@ -159,7 +174,8 @@ def observer_here(method: str, path: bytes) -> Observer | None:
     if not may_be_call(method, path):
         return None
     here = frame.get()
-    if here is None or here.scope is None:
-        return None if here is SUPPRESSED else existing()
-    observer = here.scope.observer
-    return None if observer.closed or not observer.enabled else observer
+    if here is SUPPRESSED:
+        return None
+    scope = here.scope if here is not None else None
+    observer = scope.observer if scope is not None else existing()
+    return None if observer is None or observer.closed or not observer.enabled else observer

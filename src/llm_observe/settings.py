@@ -17,6 +17,8 @@ from llm_observe.errors import SettingsError
 
 PREFIX = "LLM_OBSERVE_"
 
+DAY = 86400.0
+
 Content = Literal["full", "metadata", "none"]
 
 
@@ -44,14 +46,20 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     body_bytes: Annotated[int, Meta(description="bytes kept of one request or response body", ge=1024)] = 4 * 2**20
     batch_records: Annotated[int, Meta(description="records in one batch at most", ge=1)] = 512
     batch_bytes: Annotated[int, Meta(description="bytes in one batch at most", ge=1024)] = 4 * 2**20
-    batch_age: Annotated[float, Meta(description="seconds the first record of a batch may wait for company", ge=0)] = 1.0
-    retry_window: Annotated[float, Meta(description="seconds a failed attempt waits for the client's retry", ge=0)] = 60.0
-    drain_timeout: Annotated[float, Meta(description="seconds a drain may take at shutdown", ge=0)] = 5.0
+    batch_age: Annotated[float, Meta(description="seconds the first record of a batch may wait for company", ge=0, le=DAY)] = 1.0
+    retry_window: Annotated[float, Meta(description="seconds a failed attempt waits for the client's retry", ge=0, le=DAY)] = 60.0
+    drain_timeout: Annotated[float, Meta(description="seconds a drain may take at shutdown", ge=0, le=DAY)] = 5.0
     request_id_header: Annotated[str, Meta(description="header that carries the request id, in and out", pattern=r"^[A-Za-z0-9-]+$")] = (
         "x-request-id"
     )
     follow_threads: Annotated[bool, Meta(description="calls made in ThreadPoolExecutor threads keep with their request")] = True
     strict: Annotated[bool, Meta(description="our own errors are raised instead of counted: for tests")] = False
+
+    def __repr__(self) -> str:
+        """Without the values of headers: they are secrets."""
+        shown = {name: getattr(self, name) for name in self.__struct_fields__}
+        shown["http_headers"] = dict.fromkeys(self.http_headers, "***")
+        return f"Settings({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
 
 
 HINTS = get_type_hints(Settings, include_extras=True)
@@ -72,17 +80,33 @@ def resolve(keywords: Mapping[str, Any], env: Mapping[str, str] | None = None) -
     found: dict[str, Any] = {}
     sources = dict.fromkeys(NAMES, "default")
     for key, text in (os.environ if env is None else env).items():
-        if key.startswith(PREFIX):
+        if key.startswith(PREFIX) and text.strip():  # empty is as good as unset: `LLM_OBSERVE_SERVICE=${SERVICE:-}`
             name = _known(key.removeprefix(PREFIX).lower(), where=key, shape=lambda n: PREFIX + n.upper())
             if name in PYTHON_ONLY:
                 raise SettingsError(f"{key}: {name} can only be set in Python. Remove the variable and pass {name}=[...].")
             found[name] = _convert(name, _split(name, text, where=key), where=f"{key}={text!r}")
             sources[name] = f"environment {key}"
-    for key, value in keywords.items():
-        name = _known(key, where=f"{key}=", shape=lambda n: n)
-        found[name] = _convert(name, value, where=f"{key}={value!r}")
-        sources[name] = "keyword"
+    _put(found, sources, keywords, "keyword")
     return Settings(**found), sources
+
+
+def checked(settings: Settings, keywords: Mapping[str, Any]) -> tuple[Settings, dict[str, str]]:
+    """*settings* with *keywords* instead of what they name, and where each came from. No environment.
+
+    :raises SettingsError: for a name that does not exist or a value that does not fit: a Struct does not look at what it is made of.
+    """
+    found: dict[str, Any] = {}
+    sources: dict[str, str] = {}
+    _put(found, sources, msgspec.structs.asdict(settings), "Settings object")
+    _put(found, sources, keywords, "keyword")
+    return Settings(**found), sources
+
+
+def _put(found: dict[str, Any], sources: dict[str, str], given: Mapping[str, Any], source: str) -> None:
+    for key, value in given.items():
+        name = _known(key, where=f"{key}=", shape=str)
+        found[name] = _convert(name, value, where=f"{key}={value!r}")
+        sources[name] = source
 
 
 def _known(name: str, *, where: str, shape: Any) -> str:
@@ -98,20 +122,43 @@ def _split(name: str, text: str, *, where: str) -> Any:
         return [part.strip() for part in text.split(",") if part.strip()]
     if name == "http_headers":
         pairs = [part.partition("=") for part in text.split(",") if part.strip()]
-        if wrong := [key for key, sign, _ in pairs if not sign]:
-            raise SettingsError(f"{where}: expected `name=value,name=value`, and {wrong[0]!r} has no `=`.")
+        for place, (_, sign, _) in enumerate(pairs, 1):
+            if not sign:  # which may be half a key: it is not quoted
+                raise SettingsError(
+                    f"{where}: expected `name=value,name=value`, and part {place} has no `=`. A value with a comma in it can only be set in Python."
+                )
         return {key.strip(): value.strip() for key, _, value in pairs}
     return text
 
 
 def _convert(name: str, value: Any, *, where: str) -> Any:
     if name in {"exporters", "processors"}:
-        if isinstance(value, str) or not hasattr(value, "__iter__"):
-            value = [value]
-        return tuple(value)
+        return _several(name, value)
     try:
-        return msgspec.convert(value, HINTS[name], strict=False)
-    except msgspec.ValidationError as error:
+        return msgspec.convert(os.fspath(value) if name == "directory" else value, HINTS[name], strict=False)
+    except (msgspec.ValidationError, TypeError) as error:
+        said = str(error) if isinstance(error, msgspec.ValidationError) else f"Expected a path, got `{type(value).__name__}`"
         if name == "http_headers":
             where = "http_headers"  # their values are secrets
-        raise SettingsError(f"{where}: {error}. {name} is {describe(name)}.") from None
+        raise SettingsError(f"{where}: {said}. {name} is {describe(name)}. {_left_out(name)}") from None
+
+
+def _left_out(name: str) -> str:
+    default = getattr(Settings(), name)
+    return f"Left out, it is {default!r}." if default or default == 0 else "It may be left out."
+
+
+def _several(name: str, value: Any) -> tuple[Any, ...] | None:
+    """Exporters or processors: one, several, and for exporters None for the defaults."""
+    if value is None:
+        return None if name == "exporters" else ()
+    single = isinstance(value, str | type) or not hasattr(value, "__iter__") or hasattr(value, "export")
+    several = (value,) if single else tuple(value)
+    for one in several:
+        text = name == "exporters" and isinstance(one, str)
+        able = callable(getattr(one, "export", one)) if name == "exporters" else callable(one)
+        if isinstance(one, type) or not (text or able):
+            got = f"the class {one.__name__}: write {one.__name__}()" if isinstance(one, type) else f"`{type(one).__name__}`"
+            expected = "a URL, an object with `export`, or a function" if name == "exporters" else "a function of one record"
+            raise SettingsError(f"{name}: Expected {expected}, got {got}. {name} is {describe(name)}.")
+    return several

@@ -1,41 +1,42 @@
 """One exporter's way out: its own queue, batches, retries and numbers.
 
-Lists travel on the anyio channel, never single records: a reader that wakes once a record is overrun by a burst. Room is counted in
-records and bytes. The age of a batch counts from its first record.
+Room is counted in records and bytes. Lists are offered, never single records: a reader that wakes once a record is overrun by a burst.
+The age of a batch counts from its first record. The queue is a deque and not an anyio channel: it outlives the loop of a sink that died.
 """
 
-import inspect
-import math
+import asyncio
 import random
-from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
 
-import anyio
-import anyio.to_thread
 import msgspec
 
 from llm_observe._runtime.clock import Clock, Ids
-from llm_observe._runtime.guard import Guard
+from llm_observe._runtime.guard import Guard, described
 from llm_observe._runtime.stats import ExporterStats
+from llm_observe._runtime.verb import verb
 from llm_observe.errors import Rejected, RetryLater
 from llm_observe.protocols import Batch
 from llm_observe.records import AnyRecord
 
 FIRST_RETRY, LONGEST_RETRY = 0.5, 60.0  # seconds, full jitter between (reliability.md, 2)
+LONGEST_TOLD = 300.0  # seconds a destination may send us away for
 
 
 class Parcel:
     """A record with its JSON, shared by all channels.
 
-    ``size`` is the bytes of both. A text that is not all ASCII takes up to four bytes a character in memory.
+    ``size`` is the bytes of both. A text that is not all ASCII takes up to four bytes a character in memory. ``at`` is when it was
+    packed: the age of a batch counts from there.
     """
 
-    __slots__ = ("line", "record", "size")
+    __slots__ = ("at", "line", "record", "size")
 
     def __init__(self, record: AnyRecord, line: bytes) -> None:
         self.record, self.line = record, line
         self.size = (2 if line.isascii() else 5) * len(line) + 512
+        self.at = time.monotonic()
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,7 +50,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Channel:
-    """Everything here but ``stats`` runs in the sink's loop."""
+    """Everything here but ``stats`` runs in the sink's loop, and survives it: a new loop goes on where one that died left off."""
 
     def __init__(
         self,
@@ -63,70 +64,72 @@ class Channel:
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self.name, self.exporter, self.limits = name, exporter, limits
-        self.exported = self.in_flight = self.waiting = self.waiting_bytes = self.batches = self.failures = 0
+        self.exported = self.waiting_bytes = self.batches = self.failures = 0
         self.dropped: Counter[str] = Counter()
         self.last_error: str | None = None
+        self.settled: Callable[[], object] = lambda: None  # called when room has become free
         self._guard, self._ids, self._clock, self._jitter = guard, ids, clock, jitter
-        self._verb = _verb(exporter)
-        self._held: list[Parcel] = []
-        self._hurry = False
-        self._pause: anyio.CancelScope | None = None
-        self._idle: anyio.Event | None = None
+        self._verb = verb(exporter)
+        self._waiting: deque[Parcel] = deque()
+        self._flying: list[Parcel] = []
+        self._batch_id = ""
+        self._offered = self._done = self._hurry_to = 0  # records so far: taken in, out again, and wanted out without delay
+
+    @property
+    def waiting(self) -> int:
+        """Records that no batch holds yet."""
+        return len(self._waiting)
+
+    @property
+    def in_flight(self) -> int:
+        """Records of the batch that is being exported."""
+        return len(self._flying)
 
     def open(self) -> None:
-        """Make the channel, inside the sink's loop. What a sink that died had left in the old one is counted."""
-        self.give_up("sink_died")
-        self._send, self._receive = anyio.create_memory_object_stream[list[Parcel]](math.inf)
+        """Be ready for the loop that runs now."""
+        self._news, self._again, self._out = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
     def offer(self, parcels: Sequence[Parcel]) -> None:
-        """Take what there is room for, count the rest."""
-        taken = []
+        """Take what there is room for, count the rest. One that is bigger than all the room is taken when it is alone."""
+        was_empty = not self._waiting
         for parcel in parcels:
-            if self.waiting >= self.limits.queue_records:
+            if len(self._waiting) >= self.limits.queue_records:
                 self.dropped["queue_full_count"] += 1
-            elif self.waiting_bytes + parcel.size > self.limits.queue_bytes:
+            elif self.waiting_bytes and self.waiting_bytes + parcel.size > self.limits.queue_bytes:
                 self.dropped["queue_full_bytes"] += 1
             else:
-                self.waiting += 1
                 self.waiting_bytes += parcel.size
-                taken.append(parcel)
-        if taken:
-            self._send.send_nowait(taken)
+                self._offered += 1
+                self._waiting.append(parcel)
+        if was_empty or self._plenty():
+            self._news.set()
 
     async def run(self) -> None:
-        """Deliver until the sink closes the channel."""
-        async with self._receive:
-            while await self._gather():
-                while self._held and (len(self._held) >= self.limits.batch_records or not self._receive.statistics().current_buffer_used):
-                    await self._deliver(self._next_batch())
-                self._rest()
-
-    def hurry(self) -> None:
-        """Wait for neither company nor a better moment until everything is out."""
-        self._hurry = True
-        if self._pause is not None:
-            self._pause.cancel()
+        """Deliver, batch by batch, until cancelled."""
+        while True:
+            if not self._flying:
+                await self._gather()
+                self._board()
+            await self._deliver()
 
     async def emptied(self) -> None:
-        """Return when nothing waits and nothing is in flight."""
-        if self.waiting or self.in_flight:
-            self._idle = self._idle or anyio.Event()
-            self.hurry()
-            await self._idle.wait()
-
-    async def close(self) -> None:
-        """No more will be offered; ``run`` ends when the rest is out."""
-        self._hurry = True
-        self._send.close()
-        self.hurry()
+        """Have all that was offered so far go out without delay; return when it has, or was dropped."""
+        target = self._offered
+        self._hurry_to = max(self._hurry_to, target)
+        self._news.set()
+        self._again.set()
+        while self._done < target:
+            self._out.clear()
+            await self._out.wait()
 
     def give_up(self, reason: str) -> None:
         """Count all that is left as dropped for *reason*."""
-        left = self.waiting + self.in_flight
-        if left:
+        if left := self.waiting + self.in_flight:
             self.dropped[reason] += left
-        self.waiting = self.waiting_bytes = self.in_flight = 0
-        self._held.clear()
+        self._done += left
+        self._waiting.clear()
+        self._flying = []
+        self.waiting_bytes = 0
 
     def stats(self, *, captured: int, upstream_dropped: dict[str, int], upstream_waiting: int) -> ExporterStats:
         """The exporter in numbers, with what was lost or still waits before it came here.
@@ -149,46 +152,36 @@ class Channel:
 
     # --- batches -------------------------------------------------------------------------------------------------
 
-    async def _gather(self) -> bool:
-        """Wait for a first record, then for company. False when the channel is closed and empty."""
-        try:
-            if not self._held:
-                self._held += await self._receive.receive()
-            if not self._hurry:
-                with anyio.CancelScope(deadline=anyio.current_time() + self.limits.batch_age) as self._pause:
-                    while len(self._held) < self.limits.batch_records and sum(p.size for p in self._held) < self.limits.batch_bytes:
-                        self._held += await self._receive.receive()
-            while self._receive.statistics().current_buffer_used and len(self._held) < self.limits.batch_records:
-                self._held += self._receive.receive_nowait()
-        except anyio.EndOfStream:
-            pass
-        finally:
-            self._pause = None
-        return bool(self._held)
+    async def _gather(self) -> None:
+        """Wait for a first record, then for company until the first one is old enough."""
+        while not self._waiting:
+            self._news.clear()
+            await self._news.wait()
+        oldest = self._waiting[0].at + self.limits.batch_age
+        while self._done >= self._hurry_to and not self._plenty() and (left := oldest - time.monotonic()) > 0:
+            self._news.clear()
+            await wait(self._news, left)
 
-    def _next_batch(self) -> list[Parcel]:
-        size, count = 0, 0
-        for parcel in self._held[: self.limits.batch_records]:
-            size += parcel.size
-            if count and size > self.limits.batch_bytes:
+    def _plenty(self) -> bool:
+        """Whether a whole batch waits."""
+        return len(self._waiting) >= self.limits.batch_records or self.waiting_bytes >= self.limits.batch_bytes
+
+    def _board(self) -> None:
+        """Make the next batch of what has waited longest; one record that is bigger than a batch goes alone."""
+        size = 0
+        while self._waiting and len(self._flying) < self.limits.batch_records:
+            size += self._waiting[0].size
+            if self._flying and size > self.limits.batch_bytes:
                 break
-            count += 1
-        batch, self._held = self._held[:count], self._held[count:]
-        return batch
-
-    def _rest(self) -> None:
-        if not self.waiting and not self.in_flight and self._idle is not None:
-            self._idle.set()
-            self._idle = None
-            self._hurry = False
+            self._flying.append(self._waiting.popleft())
+        self._batch_id = self._ids.record(self._clock.wall())
 
     # --- delivery ------------------------------------------------------------------------------------------------
 
-    async def _deliver(self, parcels: list[Parcel]) -> None:
-        size = sum(parcel.size for parcel in parcels)
-        batch = Batch(self._ids.record(self._clock.wall()), [p.record for p in parcels], [p.line for p in parcels])
-        self.in_flight += len(parcels)
-        self.waiting -= len(parcels)
+    async def _deliver(self) -> None:
+        """Bring out the batch in flight, however often it takes: its id stays the same."""
+        parcels = self._flying
+        batch = Batch(self._batch_id, [p.record for p in parcels], [p.line for p in parcels])
         tries = 0
         while True:
             try:
@@ -197,7 +190,9 @@ class Channel:
                 self._failed(error)
                 self.dropped[error.reason] += len(parcels)
                 break
-            except Exception as error:  # whatever a user's exporter raises: the batch stays, and comes back
+            except (Exception, SystemExit, asyncio.CancelledError) as error:  # whatever a user's exporter raises: the batch comes back
+                if isinstance(error, asyncio.CancelledError) and _cancelled():
+                    raise
                 self._failed(error)
                 await self._back_off(tries, error.after if isinstance(error, RetryLater) else None)
                 tries += 1
@@ -205,43 +200,41 @@ class Channel:
                 self.exported += len(parcels)
                 self.batches += 1
                 break
-        self.in_flight -= len(parcels)
-        self.waiting_bytes -= size
+        self._flying = []
+        self._done += len(parcels)
+        self.waiting_bytes -= sum(parcel.size for parcel in parcels)
+        self._out.set()
+        self.settled()
 
-    def _failed(self, error: Exception) -> None:
+    def _failed(self, error: BaseException) -> None:
         self.failures += 1
-        self.last_error = f"{type(error).__name__}: {error}"[:500]
+        self.last_error = described(error)[:500]
         self._guard.say(
             f"{self.name}: {type(error).__name__}", f"exporter {self.name}: {self.last_error}; {self.waiting + self.in_flight} records wait"
         )
 
-    async def _back_off(self, tries: int, after: float | None) -> None:
+    async def _back_off(self, tries: int, told: float | None) -> None:
+        """Stay away: for as long as we were *told*, whoever is in a hurry; else for a while that a hurry cuts short."""
         longest = min(LONGEST_RETRY, FIRST_RETRY * 2 ** min(tries, 10))
-        delay = max(after or 0.0, 0.05 + longest * self._jitter())
-        with anyio.CancelScope(deadline=anyio.current_time() + delay) as self._pause:
-            await anyio.sleep_forever()
-        self._pause = None
+        delay = 0.05 + longest * self._jitter()
+        if told is not None and told > 0:
+            await asyncio.sleep(max(delay, min(told, LONGEST_TOLD)))
+        else:
+            self._again.clear()
+            await wait(self._again, delay)
 
 
-def _verb(exporter: object) -> Callable[[Batch], Awaitable[object]]:
-    """The one thing *exporter* does, as something to await."""
-    call: Any = getattr(exporter, "export", exporter)
-    if inspect.iscoroutinefunction(call) or inspect.iscoroutinefunction(getattr(call, "__call__", None)):  # noqa: B004 - an object may be async
-        return call  # type: ignore[no-any-return]
+async def wait(event: asyncio.Event, seconds: float | None) -> None:
+    """Wait for *event*, or for *seconds*. An alarm clock, not a cancellation: `move_on_after` around the wait costs twice as much."""
+    alarm = None if seconds is None else asyncio.get_running_loop().call_later(seconds, event.set)
+    try:
+        await event.wait()
+    finally:
+        if alarm is not None:
+            alarm.cancel()
 
-    async def in_a_thread(batch: Batch) -> None:
-        started = False
 
-        def run() -> None:
-            nonlocal started
-            started = True
-            call(batch)
-
-        try:
-            await anyio.to_thread.run_sync(run, abandon_on_cancel=True)
-        except RuntimeError:
-            if started:
-                raise
-            run()  # no thread can be started while the interpreter ends
-
-    return in_a_thread
+def _cancelled() -> bool:
+    """Whether it is this task that is cancelled, and not something inside an exporter."""
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0

@@ -1,15 +1,26 @@
 """The observer that is used where none is named. A default and nothing more: whoever makes an Observer may hand it around instead."""
 
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from llm_observe._runtime.observer import Observer
+from llm_observe._runtime.observer import Observer, exiting
 from llm_observe._runtime.stats import Stats
 
 _lock = threading.Lock()
 _default: Observer | None = None
+
+
+def _in_child() -> None:
+    """In a forked child: a lock that another thread held is held by nobody who could let go of it."""
+    global _lock  # noqa: PLW0603
+    _lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_in_child)
 
 
 def configure(**settings: Any) -> Observer:
@@ -34,7 +45,7 @@ def default() -> Observer:
     found = _default
     if found is None or found.closed:
         with _lock:
-            if _default is None or _default.closed:
+            if _default is None or (_default.closed and not exiting()):
                 _default = Observer()
             found = _default
     found.prepare()

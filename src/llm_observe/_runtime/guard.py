@@ -22,15 +22,14 @@ class Guard:
         self._clock = clock
         self._spoke: dict[str, float] = {}
 
-    def caught(self, error: Exception, where: str) -> None:
-        """Take note of *error*, raised by us at *where*.
+    def caught(self, error: BaseException, where: str, *, quoted: bool = True) -> None:
+        """Take note of *error*, raised at *where*. Its words are not *quoted* where they may hold what is on no log's list.
 
         :raises Exception: the error itself when the guard is strict.
         """
         self.errors += 1
-        self.say(
-            f"{where}: {type(error).__name__}", f"llm-observe failed in {where} ({type(error).__name__}: {error}); the application goes on"
-        )
+        text = described(error) if quoted else type(error).__name__
+        self.say(f"{where}: {type(error).__name__}", f"llm-observe failed in {where} ({text}); the application goes on")
         if self.strict:
             raise error
 
@@ -39,4 +38,18 @@ class Guard:
         now = self._clock()
         if now - self._spoke.get(kind, -QUIET) >= QUIET:
             self._spoke[kind] = now
-            logger.warning(text)
+            logger.warning("%s", text)
+
+
+def words(error: BaseException) -> str | None:
+    """What *error* says; None where asking it fails."""
+    try:
+        return str(error)[:4096]
+    except Exception:  # somebody else's __str__
+        return None
+
+
+def described(error: BaseException) -> str:
+    """The name of *error*, and what it says."""
+    said = words(error)
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__

@@ -81,10 +81,11 @@ class Handover:
         self.asleep = False
         self._wake()
 
-    def take(self, most: int) -> list[Item]:
-        """What waits, oldest first, *most* at the most. For the sink's thread only."""
-        taken = []
-        for _ in range(min(most, len(self._waiting))):
+    def take(self, most: int, most_bytes: int = 4 * 2**20) -> list[Item]:
+        """What waits, oldest first: *most* at the most, and as much as fills *most_bytes*. For the sink's thread only."""
+        taken: list[Item] = []
+        until = self._bytes_out + most_bytes
+        while self._waiting and len(taken) < most and self._bytes_out < until:
             item, size = self._waiting.popleft()
             if size >= 0:
                 self._bytes_out += size

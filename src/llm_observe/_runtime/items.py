@@ -77,6 +77,7 @@ class Told(msgspec.Struct, kw_only=True):
     parent_id: str | None
     scope: Scope | None
     serial: int
+    previous: int
     started_ns: int
     began: int
     ended: int = 0
@@ -87,12 +88,41 @@ class Told(msgspec.Struct, kw_only=True):
     parameters: dict[str, Any] = {}
     response_id: str | None = None
     response_model: str | None = None
-    finish_reasons: tuple[str, ...] = ()
-    usage: dict[str, int] = {}
+    finish_reasons: Any = ()
+    usage: dict[str, Any] = {}
     error_type: str | None = None
     error_message: str | None = None
     cancelled: bool = False
-    size: int = OVERHEAD
+    cut: dict[str, int] = {}  # content left out for want of room, and its size
+    count: int = 0  # messages in an input that was left out
+
+    @property
+    def size(self) -> int:
+        """Bytes of the content, near enough: its texts."""
+        return OVERHEAD + weight(self.input) + weight(self.output)
+
+    def shed(self, room: int) -> None:
+        """Let go of content until it fits in *room* bytes: the prompt first, then the answer."""
+        self.count = len(self.input) if isinstance(self.input, list | tuple) else int(self.input is not None)
+        self.cut, self.input = {"input.messages": weight(self.input)}, None
+        if self.size > room and self.output is not None:
+            self.cut["output.messages"], self.output = weight(self.output), None
+
+
+def kept(content: Any) -> Any:
+    """*content* as it is now: the application goes on with its list of messages while ours waits for the sink."""
+    return tuple(content) if isinstance(content, list) else content
+
+
+def weight(content: Any, depth: int = 5) -> int:
+    """Bytes that *content* keeps alive, near enough: texts, messages, their parts, and lists of either. No deeper than *depth*."""
+    if content is None or depth == 0:
+        return 0
+    if isinstance(content, list | tuple):
+        return sum(weight(one, depth - 1) for one in content)
+    if isinstance(content, dict):
+        return 256 + sum(weight(one, depth - 1) for one in content.values())
+    return len(content) if isinstance(content, str | bytes) else 256
 
 
 ALL = -1

@@ -3,10 +3,10 @@
 from typing import Any
 
 from llm_observe._runtime.default import default
-from llm_observe._runtime.items import StepEnded, Told, last_attempt, next_serial
+from llm_observe._runtime.items import StepEnded, Told, kept, last_attempt, next_serial
 from llm_observe._runtime.observer import Observer
-from llm_observe._runtime.scope import Frame, Scope, current, frame
-from llm_observe._runtime.section import Section, words
+from llm_observe._runtime.scope import SUPPRESSED, Frame, Scope, current, frame
+from llm_observe._runtime.section import Section, facts
 from llm_observe.records import CallRequest
 
 PARAMETERS = frozenset(CallRequest.__struct_fields__) - {"model"}
@@ -43,10 +43,13 @@ class step(Section):  # noqa: N801 - used as a decorator and in `with`
         self._observer = self._scope.observer if self._scope is not None else default()
         self._span = self._observer.ids.span()
         self._started, self._began = self._observer.clock.wall(), self._observer.clock.now()
-        return Frame(self._scope, self._span)
+        self._silent = around is SUPPRESSED
+        return SUPPRESSED if self._silent else Frame(self._scope, self._span)
 
     def end(self, error: BaseException | None) -> None:
-        kind, message, cancelled = (None, None, False) if error is None else words(error)
+        if self._silent:
+            return
+        kind, message, cancelled = (None, None, False) if error is None else facts(error)
         self._observer.hand_over(
             StepEnded(
                 name=self.name,
@@ -84,7 +87,7 @@ class scope(Section):  # noqa: N801 - used as a decorator and in `with`
         return scope(self.name, observer=self._given, user=self._user, session=self._session, **self._tags)
 
     def begin(self) -> Frame:
-        around = current()
+        around, self._silent = current(), frame.get() is SUPPRESSED
         observer = self._given or (around.observer if around is not None else default())
         inner = Scope(observer, name=self.name)
         if around is not None:
@@ -92,9 +95,11 @@ class scope(Section):  # noqa: N801 - used as a decorator and in `with`
         inner.user_id, inner.session_id = self._user, self._session
         inner.tags.update(self._tags)
         self._inner = inner
-        return Frame(inner, inner.span_id)
+        return SUPPRESSED if self._silent else Frame(inner, inner.span_id)
 
     def end(self, error: BaseException | None) -> None:
+        if self._silent:
+            return
         if error is not None:
             if isinstance(error, Exception):
                 self._inner.fail(error)
@@ -132,7 +137,7 @@ class record_call(Section):  # noqa: N801 - used in `with`
         if unknown := parameters.keys() - PARAMETERS:
             raise TypeError(f"record_call() knows no parameter {min(unknown)!r}; it takes {', '.join(sorted(PARAMETERS))}")
         self.model, self.provider, self.operation = model, provider, operation
-        self.input, self.system, self.parameters = input, system, parameters
+        self.input, self.system, self.parameters = kept(input), system, parameters
         self.output: Any = None
         self.response_id: str | None = None
         self.response_model: str | None = None
@@ -164,12 +169,21 @@ class record_call(Section):  # noqa: N801 - used in `with`
         if self._first is None:
             self._first = self._observer.clock.now()
 
+    def again(self) -> "record_call":
+        return record_call(
+            self.model, provider=self.provider, operation=self.operation, input=self.input, system=self.system, **self.parameters
+        )
+
     def begin(self) -> Frame:
         around = frame.get()
         self._scope = around.scope if around is not None else None
         self._parent = around.span_id if around is not None else None
         self._observer = self._scope.observer if self._scope is not None else default()
-        self._span, self._serial = self._observer.ids.span(), next_serial()
+        self._span, self._serial, self._previous = self._observer.ids.span(), next_serial(), last_attempt.get()
+        self._silent = around is SUPPRESSED
+        if self._silent:
+            self._began = self._observer.clock.now()
+            return SUPPRESSED
         last_attempt.set(self._serial)
         self._started, self._began = self._observer.clock.wall(), self._observer.clock.now()
         if self._scope is not None:
@@ -177,7 +191,9 @@ class record_call(Section):  # noqa: N801 - used in `with`
         return Frame(self._scope, self._span)
 
     def end(self, error: BaseException | None) -> None:
-        kind, message, cancelled = (None, None, False) if error is None else words(error)
+        if self._silent:
+            return
+        kind, message, cancelled = (None, None, False) if error is None else facts(error)
         if self._scope is not None:
             self._scope.open.pop(self._serial, None)
         self._observer.hand_over(
@@ -189,17 +205,18 @@ class record_call(Section):  # noqa: N801 - used in `with`
                 parent_id=self._parent,
                 scope=self._scope,
                 serial=self._serial,
+                previous=self._previous,
                 started_ns=self._started,
                 began=self._began,
                 ended=self._observer.clock.now(),
                 first_chunk_at=self._first,
                 input=self.input,
                 system=self.system,
-                output=self.output,
+                output=kept(self.output),
                 parameters=self.parameters,
                 response_id=self.response_id,
                 response_model=self.response_model,
-                finish_reasons=tuple(self.finish_reasons),
+                finish_reasons=self.finish_reasons,
                 usage=self._usage,
                 error_type=kind,
                 error_message=message,

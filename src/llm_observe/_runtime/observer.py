@@ -1,7 +1,7 @@
 """The owner of it all: one sink with its processors and exporters. Made, flushed and closed by the application."""
 
 import atexit
-import contextlib
+import itertools
 import os
 import threading
 import time
@@ -17,7 +17,7 @@ from llm_observe._runtime.handover import Handover, Item
 from llm_observe._runtime.items import ALL, Flush, Settle, last_attempt
 from llm_observe._runtime.stats import Stats
 from llm_observe.processors.content import content
-from llm_observe.settings import Settings, resolve
+from llm_observe.settings import Settings, checked, resolve
 
 _living: "weakref.WeakSet[Observer]" = weakref.WeakSet()
 
@@ -26,7 +26,7 @@ class Observer:
     """Records what happens and hands it to its exporters.
 
     ``Observer(exporters=[...], content="metadata")`` takes every setting by keyword; the environment and the defaults fill in the
-    rest. It starts by itself with the first record, or with :meth:`start`, and ends with :meth:`shutdown`; leaving it as a context
+    rest, or a *settings* object does. It starts by itself with the first record, or with :meth:`start`, and ends with :meth:`shutdown`; leaving it as a context
     manager does the same, and so does the end of the process. Several may live side by side.
 
     :raises SettingsError: for a setting that does not exist or does not fit.
@@ -36,7 +36,7 @@ class Observer:
         if settings is None:
             self.settings, self.sources = resolve(keywords)
         else:
-            self.settings, self.sources = settings, dict.fromkeys(Settings.__struct_fields__, "Settings object")
+            self.settings, self.sources = checked(settings, keywords)
         self.clock, self.ids = clock or Clock(), ids or Ids()
         self.guard = Guard(strict=self.settings.strict)
         named = self.settings.exporters
@@ -73,8 +73,9 @@ class Observer:
         self.channels: dict[str, Channel] = {}
         for exporter in self.exporters:
             name = base = plugs.name(exporter)
+            more = itertools.count(2)
             while name in self.channels:
-                name = f"{base}-{len(self.channels) + 1}"
+                name = f"{base}-{next(more)}"
             self.channels[name] = Channel(name, exporter, limits, guard=self.guard, ids=self.ids, clock=self.clock)
         level = content(settings.content)
         self.handover = Handover(settings.queue_records, settings.queue_bytes, self._wake)
@@ -95,7 +96,10 @@ class Observer:
         """Install the hooks and start the sink's thread. Safe to call twice."""
         self.prepare()
         if self.enabled and not self.closed:
-            self.sink.start()
+            try:
+                self.sink.start()
+            except RuntimeError as error:  # no thread to be had now: the first record tries again
+                self.guard.caught(error, "starting the sink")
         return self
 
     def prepare(self) -> None:
@@ -111,8 +115,10 @@ class Observer:
         # Before the thread pools close, while threads can still be started: see threading._shutdown.
         register = getattr(threading, "_register_atexit", None)
         if register is not None:
-            with contextlib.suppress(RuntimeError):  # it is too late for that
+            try:
                 register(_at_thread_exit, me)
+            except RuntimeError:  # the end has begun, and what is registered now is not called any more: each item brings itself out
+                self.hand_over = self._hand_over_at_once  # type: ignore[method-assign]
         atexit.register(_at_exit, me)
 
     def _first(self) -> bool:
@@ -135,6 +141,14 @@ class Observer:
         """Leave *item* for the sink. Never raises, never waits."""
         try:
             self.handover.put(item)
+        except Exception as error:
+            self.guard.caught(error, "the hand-over")
+
+    def _hand_over_at_once(self, item: Item) -> None:
+        """:meth:`hand_over` in a process that is about to be gone: in the caller's thread and time, as there is no other."""
+        try:
+            self.handover.put(item)
+            self.sink.bring_out(_time_left(self))
         except Exception as error:
             self.guard.caught(error, "the hand-over")
 
@@ -225,13 +239,18 @@ class Observer:
 
     def _forked(self) -> None:
         """In a forked child: start empty, with a new sink. What the parent had queued is the parent's."""
-        inherited = self.handover.accepted - self.handover.taken
+        inherited = self.handover.accepted - self.handover.taken + self.assembler.pending
         self._make()
         self.handover.dropped["forked_child"] = inherited
 
 
 EXIT = 2.0  # seconds the end of a process may wait for us, at the most (reliability.md, 2)
 _exit_began: list[float] = []
+
+
+def exiting() -> bool:
+    """Whether the process is on its way out, and observers have been or are being closed."""
+    return bool(_exit_began)
 
 
 def _time_left(observer: Observer) -> float:

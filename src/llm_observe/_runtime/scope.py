@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
+from llm_observe._runtime.guard import words
+
 if TYPE_CHECKING:
     from llm_observe._runtime.observer import Observer
     from llm_observe._runtime.tally import Tally
@@ -90,7 +92,12 @@ class Scope:
     def route(self) -> str | None:
         """The route template, once the framework has found it."""
         found = self._resolve
-        return found if found is None or isinstance(found, str) else found()
+        if found is None or isinstance(found, str):
+            return found
+        try:
+            return found()
+        except Exception:  # how a framework finds it is not ours to answer for: the path stands in
+            return None
 
     @route.setter
     def route(self, value: "str | Callable[[], str | None] | None") -> None:
@@ -107,10 +114,7 @@ class Scope:
         if self.method is not None and self.status_code is None:
             self.status_code = 500
         self.error_type = type(error).__qualname__
-        try:
-            self.error_message = str(error)[:4096]
-        except Exception:  # somebody else's __str__
-            self.error_message = None
+        self.error_message = words(error)
 
     def finish(self) -> None:
         """Nothing more will happen in this scope that it waits for: hand it over."""

@@ -6,11 +6,13 @@ or an `await` of the user's: see `scope.py`.
 
 import functools
 import inspect
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator
+from contextlib import contextmanager
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, cast
 
-from llm_observe._runtime.scope import Frame, entered, frame
+from llm_observe._runtime.guard import words
+from llm_observe._runtime.scope import Frame, frame
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -40,9 +42,16 @@ class Section:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
-        if frame.get() is self._here:
+        now = frame.get()
+        if now is self._here or self._opened(now):
             frame.set(self._before)
         self.end(error)
+
+    def _opened(self, now: Frame | None) -> bool:
+        """Whether *now* is what a generator, paused inside a scope that this section opened, has left behind."""
+        if now is None or now.scope is None or self._here is None:
+            return False
+        return now.scope is self._here.scope and (self._before is None or self._before.scope is not now.scope)
 
     async def __aenter__(self) -> Self:
         return self.__enter__()
@@ -51,92 +60,118 @@ class Section:
         self.__exit__(kind, error, traceback)
 
     def __call__(self, function: F) -> F:
-        wrapper: Any
+        around: Callable[[Section, Any], Any]
         if inspect.isasyncgenfunction(function):
-
-            @functools.wraps(function)
-            async def wrapper(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
-                async for value in _drive_async(self.again(), function(*args, **kwargs)):
-                    yield value
-
+            around = _async_generator
         elif inspect.isgeneratorfunction(function):
-
-            @functools.wraps(function)
-            def wrapper(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
-                return (yield from _drive(self.again(), function(*args, **kwargs)))
-
+            around = _generator
         elif inspect.iscoroutinefunction(function):
-
-            @functools.wraps(function)
-            async def wrapper(*args: Any, **kwargs: Any) -> Any:
-                with self.again():
-                    return await function(*args, **kwargs)
-
+            around = _coroutine
         else:
-
-            @functools.wraps(function)
-            def wrapper(*args: Any, **kwargs: Any) -> Any:
-                with self.again():
-                    return function(*args, **kwargs)
-
-        return wrapper  # type: ignore[no-any-return]
+            around = _function
+        return cast("F", functools.wraps(function)(around(self, function)))
 
 
-def _drive(section: Section, generator: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
-    """Run *generator* piece by piece inside *section*'s frame, and outside of it while its consumer has the word."""
-    here, failed = section.begin(), None
-    sent: Any = None
-    thrown: BaseException | None = None
-    try:
-        while True:
-            try:
-                with entered(here):
-                    value = generator.send(sent) if thrown is None else generator.throw(thrown)
-            except StopIteration as stop:
-                return stop.value
-            sent = thrown = None
-            try:
-                sent = yield value
-            except GeneratorExit:
-                with entered(here):
-                    generator.close()
-                raise
-            except BaseException as error:
-                thrown = error
-    except BaseException as error:
-        failed = error
-        raise
-    finally:
-        section.end(None if isinstance(failed, GeneratorExit) else failed)
+def _function(section: Section, function: Callable[..., Any]) -> Callable[..., Any]:
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        with section.again():
+            return function(*args, **kwargs)
+
+    return wrapper
 
 
-async def _drive_async(section: Section, generator: AsyncGenerator[Any, Any]) -> AsyncGenerator[Any, Any]:
-    """:func:`_drive` for an async generator."""
-    here, failed = section.begin(), None
-    try:
-        while True:
-            with entered(here):
+def _coroutine(section: Section, function: Callable[..., Any]) -> Callable[..., Any]:
+    async def wrapper(*args: Any, **kwargs: Any) -> Any:
+        with section.again():
+            return await function(*args, **kwargs)
+
+    return wrapper
+
+
+def _generator(section: Section, function: Callable[..., Generator[Any, Any, Any]]) -> Callable[..., Generator[Any, Any, Any]]:
+    def wrapper(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
+        generator = function(*args, **kwargs)
+        paused = _Paused(section.again())
+        resume: Any = functools.partial(generator.send, None)
+        try:
+            while True:
+                with paused.resumed():
+                    try:
+                        value = resume()
+                    except StopIteration as stop:
+                        return stop.value
                 try:
-                    value = await anext(generator)
-                except StopAsyncIteration:
-                    return
-            try:
-                yield value
-            except BaseException:
-                with entered(here):
-                    await generator.aclose()
-                raise
-    except BaseException as error:
-        failed = error
-        raise
-    finally:
-        section.end(None if isinstance(failed, GeneratorExit) else failed)
+                    resume = functools.partial(generator.send, (yield value))
+                except GeneratorExit:
+                    with paused.resumed():
+                        generator.close()
+                    raise
+                except BaseException as error:
+                    resume = functools.partial(generator.throw, error)
+        except BaseException as error:
+            paused.failed = error
+            raise
+        finally:
+            resume = None  # it may hold the error, whose traceback holds this frame
+            paused.end()
+
+    return wrapper
 
 
-def words(error: BaseException) -> tuple[str, str | None, bool]:
+def _async_generator(section: Section, function: Callable[..., AsyncGenerator[Any, Any]]) -> Callable[..., AsyncGenerator[Any, Any]]:
+    async def wrapper(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
+        generator = function(*args, **kwargs)
+        paused = _Paused(section.again())
+        resume: Any = functools.partial(generator.asend, None)
+        try:
+            while True:
+                with paused.resumed():
+                    try:
+                        value = await resume()
+                    except StopAsyncIteration:
+                        return
+                try:
+                    resume = functools.partial(generator.asend, (yield value))
+                except GeneratorExit:
+                    with paused.resumed():
+                        await generator.aclose()
+                    raise
+                except BaseException as error:
+                    resume = functools.partial(generator.athrow, error)
+        except BaseException as error:
+            paused.failed = error
+            raise
+        finally:
+            resume = None  # as above
+            paused.end()
+
+    return wrapper
+
+
+class _Paused:
+    """A section around a generator: in force while the generator runs, put aside while its consumer has the word."""
+
+    def __init__(self, section: Section) -> None:
+        self._section, self._inside = section, section.begin()
+        self.failed: BaseException | None = None
+
+    @contextmanager
+    def resumed(self) -> Iterator[None]:
+        """Be where the generator was when it paused: inside the section, and in what it has opened itself since."""
+        before = frame.get()
+        frame.set(self._inside)
+        try:
+            yield
+        finally:
+            self._inside = frame.get() or self._inside
+            frame.set(before)
+
+    def end(self) -> None:
+        """The generator is at its end, or closed before it."""
+        failed, self.failed = self.failed, None
+        self._section.end(None if isinstance(failed, GeneratorExit) else failed)
+
+
+def facts(error: BaseException) -> tuple[str, str | None, bool]:
     """The type and message of *error*, and whether it is a cancellation."""
-    try:
-        message = str(error)[:4096]
-    except Exception:  # somebody else's __str__
-        message = None
-    return type(error).__qualname__, message, not isinstance(error, Exception)
+    return type(error).__qualname__, words(error), not isinstance(error, Exception)

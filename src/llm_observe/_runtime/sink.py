@@ -9,21 +9,23 @@ lets go of the GIL between them: a thread that wants it would otherwise wait for
 import asyncio
 import contextlib
 import contextvars
+import functools
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 
 import anyio
 import anyio.lowlevel
 
 from llm_observe._runtime.assemble import Assembler
-from llm_observe._runtime.channel import Channel, Parcel
+from llm_observe._runtime.channel import Channel, Parcel, wait
 from llm_observe._runtime.encode import encode
 from llm_observe._runtime.guard import Guard
 from llm_observe._runtime.handover import Handover
-from llm_observe._runtime.items import Flush
+from llm_observe._runtime.items import Flush, Settle
 from llm_observe._runtime.scope import SUPPRESSED, frame
-from llm_observe.processors.content import bare
+from llm_observe._runtime.through import through
 from llm_observe.protocols import Processor
 from llm_observe.records import AnyRecord
 
@@ -31,6 +33,8 @@ FIRST_NAP, LONGEST_NAP = 0.02, 0.1  # seconds between two looks while there is t
 IDLE = 1.0  # seconds without traffic after which the sink goes to sleep
 SLICE = 0.0005  # seconds of work between two breaths
 BREATH = 0.0001  # seconds of rest: long enough for a waiting thread to wake and take the GIL
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 20.0  # seconds before the loop starts anew after a failure: three times a minute at most
+LONGEST_CLOSE = 0.4  # seconds that exporters have to close
 
 
 class Sink:
@@ -41,13 +45,20 @@ class Sink:
     ) -> None:
         self.handover, self.assembler, self.channels, self.processors, self.guard = handover, assembler, channels, processors, guard
         self.filtered = 0  # records a processor let go
-        self.lost = {"serialize_error": 0, "decode_error": 0}
+        self.restarts = 0  # of the loop, after a failure of our own
+        self.lost = {"serialize_error": 0, "decode_error": 0, "shutdown_deadline": 0}
+        self._hand: deque[object] = deque()  # taken, and not worked on yet
+        self._orders: list[Flush] = []
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._wakeup: asyncio.Event | None = None
         self._stop_at: float | None = None  # time.monotonic() by which to be gone
+        self._stopping = threading.Event()
+        self._finished = False
         self._gone = threading.Event()
+        for channel in channels:
+            channel.settled = self._weigh
 
     @property
     def running(self) -> bool:
@@ -65,15 +76,20 @@ class Sink:
 
     def start(self) -> None:
         """Start the thread unless it runs already."""
-        with self._starting:
+        if not self._starting.acquire(blocking=False):
+            return  # somebody is at it; perhaps this very thread, in whose midst a signal or the garbage collector came here
+        try:
             if self.running or self._gone.is_set():
                 return
-            self._thread = threading.Thread(target=self._run, name="llm-observe", daemon=True)
-            self._thread.start()
+            self._thread = thread = threading.Thread(target=self._run, name="llm-observe", daemon=True)
+            thread.start()
+        finally:
+            self._starting.release()
 
     def stop(self, timeout: float) -> None:
         """Bring out what is left within *timeout* seconds, then end. Where no thread can be had, the caller's does the work."""
         self._stop_at = time.monotonic() + timeout
+        self._stopping.set()
         if not self.running and not self._gone.is_set():
             try:
                 self.start()
@@ -84,6 +100,15 @@ class Sink:
         self.wake()
         self._gone.wait(timeout + 0.5)
 
+    def bring_out(self, timeout: float) -> None:
+        """Bring out what is there within *timeout* seconds, and be ready for more: for a process that runs no exit handlers any more."""
+        self.stop(timeout)
+        if self._finished:
+            self._finished, self._stop_at = False, None
+            self._gone.clear()
+            self._stopping.clear()
+            self.handover.closed = False
+
     # --- inside the thread ---------------------------------------------------------------------------------------
 
     def _run(self) -> None:
@@ -92,14 +117,27 @@ class Sink:
 
     def _in_context(self) -> None:
         frame.set(SUPPRESSED)
+        pause = FIRST_PAUSE
         try:
-            anyio.run(self._main, backend="asyncio")
+            while not self._finished and not self._late():
+                began = time.monotonic()
+                try:
+                    anyio.run(self._main, backend="asyncio")
+                except Exception as error:  # ours: nothing of a user's gets this far. What was taken is still at hand
+                    self.restarts += 1
+                    self.guard.caught(error, "the sink")
+                    pause = FIRST_PAUSE if time.monotonic() - began > LONGEST_PAUSE else min(10 * pause, LONGEST_PAUSE)
+                    self._stopping.wait(pause)
         finally:
-            self._loop = self._wakeup = None
+            self._loop = self._wakeup = self._thread = None
             self.handover.asleep = True
             if self._stop_at is not None:
                 self.handover.closed = True
                 self._gone.set()
+
+    def _late(self) -> bool:
+        """Whether the time to bring out what is left has run out."""
+        return self._stop_at is not None and time.monotonic() > self._stop_at
 
     async def _main(self) -> None:
         self._wakeup = asyncio.Event()
@@ -108,23 +146,27 @@ class Sink:
             for channel in self.channels:
                 channel.open()
                 tasks.start_soon(channel.run)
+            for order in self._orders:
+                tasks.start_soon(self._flush, order)
             await self._pump(tasks.start_soon)
-            await self._bring_out()
+            await self._bring_out(tasks.start_soon)
             tasks.cancel_scope.cancel()
         for channel in self.channels:
             channel.give_up("shutdown_deadline")
         await self._close_exporters()
+        self._finished = True
 
     async def _pump(self, start_soon: Callable[..., object]) -> None:
         nap, quiet = FIRST_NAP, 0.0
         while self._stop_at is None:
-            items = self.handover.take(256)
-            if items:
-                nap, quiet = FIRST_NAP, 0.0
-                await self._work(items, start_soon)
-                continue
+            self._hand.extend(self.handover.take(256))
+            busy = bool(self._hand)
+            await self._work(start_soon)
             if self.assembler.pending:
-                self._send(self.assembler.overdue())
+                self._emit(self.assembler.overdue, owed=0)
+            if busy:
+                nap, quiet = FIRST_NAP, 0.0
+                continue
             await self._rest(None if quiet >= IDLE and not self.assembler.pending else nap)
             quiet += nap
             nap = min(2 * nap, LONGEST_NAP)
@@ -137,38 +179,41 @@ class Sink:
         wakeup.clear()
         self.handover.asleep = seconds is None
         if not len(self.handover) and self._stop_at is None:  # what came before `asleep` was set did not wake us
-            # An alarm clock, not a cancellation: `move_on_after` around the wait costs twice as much.
-            alarm = None if seconds is None else asyncio.get_running_loop().call_later(seconds, wakeup.set)
-            await wakeup.wait()
-            if alarm is not None:
-                alarm.cancel()
+            await wait(wakeup, seconds)
         self.handover.asleep = False
 
-    async def _work(self, items: Iterable[object], start_soon: Callable[..., object]) -> None:
-        since = time.perf_counter()
-        for item in items:
+    async def _work(self, start_soon: Callable[..., object]) -> None:
+        since = time.monotonic()
+        while self._hand:
+            item = self._hand.popleft()
             if isinstance(item, Flush):
+                self._orders.append(item)
                 start_soon(self._flush, item)
             else:
-                self._send(self._records(item))
-            if time.perf_counter() - since > SLICE:
+                self._emit(functools.partial(self.assembler.records, item), owed=0 if isinstance(item, Settle) else 1)
+            if self._late():
+                return
+            if time.monotonic() - since > SLICE:
                 time.sleep(BREATH)  # noqa: ASYNC251 - the whole thread is to let go
                 await anyio.lowlevel.checkpoint()
-                since = time.perf_counter()
+                since = time.monotonic()
 
-    def _records(self, item: object) -> list[AnyRecord]:
+    def _emit(self, settle: Callable[[], Iterable[AnyRecord]], *, owed: int) -> None:
+        """Send what *settle* yields. Of what is *owed* and what waited, all that neither comes nor waits on is lost, and counted."""
         records: list[AnyRecord] = []
+        owed += self.assembler.kept
         try:
-            records.extend(self.assembler.records(item))
+            records.extend(settle())
         except Exception as error:
-            self.lost["decode_error"] += 1
+            self.lost["decode_error"] += owed - self.assembler.kept - len(records)
             self.guard.caught(error, "decoding")
-        return records
+        finally:
+            self._send(records)
 
     def _send(self, records: Iterable[AnyRecord]) -> None:
         parcels = []
         for record in records:
-            seen = self._process(record)
+            seen = through(record, self.processors, self.guard)
             if seen is None:
                 self.filtered += 1
                 continue
@@ -177,47 +222,52 @@ class Sink:
             except Exception as error:
                 self.lost["serialize_error"] += 1
                 self.guard.caught(error, "encoding")
-        if parcels and self.channels:
+        if parcels:
             for channel in self.channels:
                 channel.offer(parcels)
-            # What exporters hold back counts: the hand-over and the fullest channel share one bound. (Channels share their parcels.)
-            self.handover.held = max(channel.waiting_bytes for channel in self.channels)
+            self._weigh()
 
-    def _process(self, record: AnyRecord) -> AnyRecord | None:
-        for step in self.processors:
-            try:
-                seen = step(record)
-            except Exception as error:  # a processor that fails must not let through what it was to take away
-                self.guard.caught(error, "a processor")
-                return bare(record)
-            if seen is None:
-                return None
-            record = seen
-        return record
+    def _weigh(self) -> None:
+        """What exporters hold back counts: the hand-over and the fullest channel share one bound. (Channels share their parcels.)"""
+        self.handover.held = max((channel.waiting_bytes for channel in self.channels), default=0)
 
     async def _flush(self, order: Flush) -> None:
         async with anyio.create_task_group() as tasks:
             for channel in self.channels:
                 tasks.start_soon(channel.emptied)
-        order.done.set()
+        self._done(order)
 
-    async def _bring_out(self) -> None:
+    def _done(self, order: Flush) -> None:
+        order.done.set()
+        if order in self._orders:
+            self._orders.remove(order)
+
+    async def _bring_out(self, start_soon: Callable[..., object]) -> None:
         self.handover.closed = True
-        while items := self.handover.take(1024):
-            await self._work(items, lambda _, order: order.done.set())
-        self._send(self.assembler.rest())
-        left = max(0.0, (self._stop_at or 0.0) - time.monotonic())
-        with anyio.move_on_after(left):
+        while self._hand or len(self.handover):
+            self._hand.extend(self.handover.take(256))
+            if self._late():
+                self.lost["shutdown_deadline"] += sum(not isinstance(item, Flush | Settle) for item in self._hand)
+                self._hand.clear()
+            await self._work(start_soon)
+        self._emit(self.assembler.rest, owed=0)
+        with anyio.move_on_after(max(0.0, (self._stop_at or 0.0) - time.monotonic())):
             async with anyio.create_task_group() as tasks:
                 for channel in self.channels:
                     tasks.start_soon(channel.emptied)
+            for order in list(self._orders):
+                self._done(order)
 
     async def _close_exporters(self) -> None:
-        for channel in self.channels:
-            close = getattr(channel.exporter, "aclose", None)
-            if close is not None:
-                try:
-                    with anyio.move_on_after(0.5, shield=True):
-                        await close()
-                except Exception as error:
-                    self.guard.caught(error, f"closing {channel.name}")
+        with anyio.move_on_after(LONGEST_CLOSE):
+            async with anyio.create_task_group() as tasks:
+                for channel in self.channels:
+                    tasks.start_soon(self._close, channel)
+
+    async def _close(self, channel: Channel) -> None:
+        close = getattr(channel.exporter, "aclose", None)
+        if close is not None:
+            try:
+                await close()
+            except Exception as error:
+                self.guard.caught(error, f"closing {channel.name}")

@@ -11,7 +11,7 @@ class Tally:
     def __init__(self) -> None:
         self.count = self.errors = self.retries = self.input_tokens = self.output_tokens = 0
         self.sum = 0.0
-        self.slowest: Call | None = None
+        self.slowest: Slowest | None = None
         self.intervals: list[tuple[int, int]] = []
 
     def add(self, call: Call, began: int, ended: int) -> None:
@@ -23,7 +23,7 @@ class Tally:
         self.output_tokens += call.usage.output_tokens or 0
         self.sum += call.duration
         if self.slowest is None or call.duration > self.slowest.duration:
-            self.slowest = call
+            self.slowest = Slowest(id=call.id, name=call.name, duration=call.duration)
         self.intervals.append((began, ended))
 
     @property
@@ -37,7 +37,6 @@ class Tally:
 
     def totals(self, running: int) -> CallTotals:
         """As it goes on the request's record."""
-        slowest = self.slowest
         return CallTotals(
             count=self.count,
             errors=self.errors,
@@ -47,5 +46,5 @@ class Tally:
             output_tokens=self.output_tokens,
             wall=self.wall,
             sum=self.sum,
-            slowest=None if slowest is None else Slowest(id=slowest.id, name=slowest.name, duration=slowest.duration),
+            slowest=self.slowest,
         )

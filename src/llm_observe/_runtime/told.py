@@ -1,5 +1,6 @@
 """A call told by hand becomes the same Call as one read off the wire."""
 
+import operator
 from datetime import datetime
 from typing import Any
 
@@ -10,6 +11,7 @@ from llm_observe.records import (
     Call,
     CallRequest,
     CallResponse,
+    Cut,
     Error,
     Generic,
     Input,
@@ -27,7 +29,8 @@ from llm_observe.records import (
 
 def told_call(told: Told, ids: Ids, started_at: datetime, *, service: str | None, scope: ScopeInfo | None) -> Call:
     """The record of *told*."""
-    where, usage, output = told.scope, told.usage, told.output
+    where, output = told.scope, told.output
+    usage = {name: count for name, given in told.usage.items() if (count := _count(given)) is not None}
     inputs = messages(told.input, role="user")
     return Call(
         id=ids.record(told.started_ns),
@@ -48,7 +51,7 @@ def told_call(told: Told, ids: Ids, started_at: datetime, *, service: str | None
         response=CallResponse(
             id=told.response_id,
             model=told.response_model,
-            finish_reasons=told.finish_reasons,
+            finish_reasons=_reasons(told.finish_reasons),
             time_to_first_chunk=None if told.first_chunk_at is None else (told.first_chunk_at - told.began) / 1e9,
         ),
         usage=Usage(
@@ -59,8 +62,9 @@ def told_call(told: Told, ids: Ids, started_at: datetime, *, service: str | None
             reasoning=OutputTokens(output_tokens=usage["reasoning"]) if "reasoning" in usage else None,
         ),
         system_instructions=() if told.system is None else (Text(content=told.system),),
-        input=Input(messages=inputs, count=len(inputs) or None),
+        input=Input(messages=inputs, count=len(inputs) or told.count or None),
         output=Output(messages=messages(output, role="assistant")),
+        truncated={name: Cut(bytes=size) for name, size in told.cut.items()},
     )
 
 
@@ -77,9 +81,32 @@ def _message(content: Any, role: str) -> Message:
     if isinstance(content, Message):
         return content
     if isinstance(content, dict) and "content" in content:
-        return Message(role=str(content.get("role", role)), parts=(_part(content["content"]),))
+        return Message(role=str(content.get("role", role)), parts=_parts(content["content"]))
     return Message(role=role, parts=(_part(content),))
 
 
+def _parts(content: Any) -> tuple[AnyPart, ...]:
+    if content is None:
+        return ()
+    return tuple(_part(one) for one in content) if isinstance(content, list | tuple) else (_part(content),)
+
+
 def _part(content: Any) -> AnyPart:
+    if isinstance(content, dict) and content.get("type") == "text" and isinstance(content.get("text"), str):
+        content = content["text"]
     return Text(content=content) if isinstance(content, str) else Generic(generic_type=type(content).__name__, content=content)
+
+
+def _count(given: Any) -> int | None:
+    """*given* as a number of tokens; what is none is left out. (An array library's integers are no ``int``.)"""
+    try:
+        return operator.index(given)
+    except TypeError:
+        return None
+
+
+def _reasons(given: Any) -> tuple[str, ...]:
+    """Finish reasons out of a text, or of several."""
+    if isinstance(given, list | tuple | set | frozenset):
+        return tuple(map(str, given))
+    return () if given is None else (str(given),)

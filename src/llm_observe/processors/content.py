@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from llm_observe.records import AnyRecord, Call, Input, Message, Output, Tool, ToolDefinition
+from llm_observe.records import AnyRecord, Call, Input, Message, Output, Step, Tool, ToolDefinition
 
 
 def content(level: str) -> Callable[[AnyRecord], AnyRecord] | None:
@@ -30,13 +30,21 @@ def bare(record: AnyRecord) -> AnyRecord:
     )
 
 
+def stripped(record: AnyRecord) -> AnyRecord:
+    """*record* without anything an application wrote itself: what is left where a processor failed that was to take something away."""
+    record = bare(record)
+    if record.scope is not None and record.scope.tags:
+        record = msgspec.structs.replace(record, scope=msgspec.structs.replace(record.scope, tags={}))
+    return msgspec.structs.replace(record, attributes={}) if isinstance(record, Step) else record
+
+
 def outline(record: AnyRecord) -> AnyRecord:
     """*record* with the roles of its messages and none of their words."""
-    stripped = bare(record)
-    if not isinstance(record, Call) or not isinstance(stripped, Call):
-        return stripped
+    wordless = bare(record)
+    if not isinstance(record, Call) or not isinstance(wordless, Call):
+        return wordless
     return msgspec.structs.replace(
-        stripped,
+        wordless,
         input=Input(count=record.input.count, messages=_roles(record.input.messages)),
         output=Output(type=record.output.type, messages=_roles(record.output.messages)),
     )

@@ -38,6 +38,7 @@ def begin(namespace: dict[str, Any]) -> None:
         stack.callback(sys.modules.pop, module.__name__)
         stack.callback(llm_observe.shutdown)
         namespace["__name__"] = module.__name__
+        namespace["DOCS"] = Path(__file__).parent / "docs"
         namespace["__place__"] = stack.pop_all()
 
 

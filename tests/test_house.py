@@ -76,7 +76,7 @@ def constants(tree: ast.AST) -> Iterator[str]:
 
 
 def silent(path: Path) -> Iterator[str]:
-    """What of the module *path* is public and says nothing. A method may rely on the words of the one that it overrides."""
+    """What of the module *path* is public and says nothing. A method may rely on the words of its class, or of the one it overrides."""
     name = ".".join(path.relative_to(SRC.parent).with_suffix("").parts).removesuffix(".__init__")
     module = importlib.import_module(name)
     if not module.__doc__:
@@ -88,6 +88,7 @@ def silent(path: Path) -> Iterator[str]:
             yield f"{owner}.{thing}"
         for part, method in vars(value).items() if inspect.isclass(value) else ():
             known = part.startswith("_") or not (inspect.isroutine(method) or isinstance(method, property))
+            known = known or f"``{part}``" in value.__doc__
             if not known and not inspect.getdoc(getattr(value, part)):
                 yield f"{owner}.{thing}.{part}"
 

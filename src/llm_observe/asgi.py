@@ -13,7 +13,7 @@ from typing import Any
 from llm_observe._runtime.default import default
 from llm_observe._runtime.incoming import web_scope
 from llm_observe._runtime.observer import Observer
-from llm_observe._runtime.scope import Frame, Scope, current, frame
+from llm_observe._runtime.scope import Frame, Scope, frame
 from llm_observe.errors import SettingsError
 
 Message = MutableMapping[str, Any]
@@ -21,6 +21,9 @@ AsgiScope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[AsgiScope, Receive, Send], Awaitable[None]]
+
+KEY = "llm_observe.observers"
+"""Where the observers that record a request stand in its ASGI scope."""
 
 
 class LLMObserveMiddleware:
@@ -59,9 +62,10 @@ class LLMObserveMiddleware:
         observer = self.observer
         if kind not in {"http", "websocket"} or not observer.enabled:
             return await self.app(scope, receive, send)
-        around = current()
-        if around is not None and around.observer is observer:  # mounted inside an observed app: one request, one record
+        by = scope.get(KEY, ())
+        if observer in by:  # inside of an observed app: one request, one record
             return await self.app(scope, receive, send)
+        scope[KEY] = (*by, observer)
         return await self._observed(observer, scope, receive, send)
 
     async def _observed(self, observer: Observer, scope: AsgiScope, receive: Receive, send: Send) -> None:
@@ -77,7 +81,8 @@ class LLMObserveMiddleware:
         try:
             await self.app(scope, on_receive, on_send)
         except Exception as error:
-            here.fail(error)
+            if not (here.disconnected and _is_leaving(error)):
+                here.fail(error)
             raise
         except BaseException:  # the server cancels what nobody waits for any more
             here.disconnected = here.disconnected or here.ended is None
@@ -186,6 +191,11 @@ def web_socket(here: Scope, scope: AsgiScope, receive: Receive, send: Send) -> t
             here.respond()
 
     return on_receive, on_send
+
+
+def _is_leaving(error: Exception) -> bool:
+    """Whether *error* only says that the client has left: what servers raise, and what Starlette makes of it."""
+    return isinstance(error, OSError) or type(error).__name__ == "ClientDisconnect"
 
 
 def _size(message: Message) -> int:

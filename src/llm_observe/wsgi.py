@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 KEY = "llm_observe.scope"
 """Where the request's scope stands in the environ."""
+OBSERVERS = "llm_observe.observers"
+"""Where the observers stand that record it."""
 
 
 class LLMObserveWSGI:
@@ -42,15 +44,18 @@ class LLMObserveWSGI:
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         """Serve one request, observed."""
         observer = self.observer
-        around = current()
-        if not observer.enabled or (around is not None and around.observer is observer):
+        by = environ.get(OBSERVERS, ())
+        if not observer.enabled or observer in by:
             return self.app(environ, start_response)
         try:
             here = begin(observer, environ)
         except Exception as error:
             observer.guard.caught(error, "the WSGI middleware")
             return self.app(environ, start_response)
-        environ[KEY] = here
+        around = current()
+        if around is not None and around.observer is observer and (around.method, around.path) == (here.method, here.path):
+            return self.app(environ, start_response)  # inside of an observed ASGI app
+        environ[KEY], environ[OBSERVERS] = here, (*by, observer)
         before = frame.get()
         frame.set(Frame(here, here.span_id))
         try:

@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from llm_observe import wsgi
 from llm_observe._runtime.default import swapped
 from llm_observe._runtime.guard import Guard
 from llm_observe._runtime.observer import Observer
@@ -42,6 +43,9 @@ class Recorded:
         return f"Recorded({', '.join(map(repr, names))})"
 
     def _arrived(self) -> MemoryExporter:
+        for body in list((wsgi.followed or {}).values()):  # Flask's test client closes no answer
+            if (open_still := body()) is not None:
+                open_still.settle()
         arrived = self.observer.flush(self._timeout, final=True)
         if isinstance(self.observer, _Lasting):
             self.observer.complain()
@@ -82,6 +86,7 @@ def recording(*, timeout: float = 10.0, **settings: Any) -> Iterator[Recorded]:
     :class:`~llm_observe.Settings`; recording is on, whatever the environment says. The observer outlasts the shutdown of the app under
     test, so that an app can be started several times. The default observer of before is back afterwards.
     """
+    wsgi.followed = wsgi.followed or {}
     memory = MemoryExporter()
     exporters = (memory, *settings.pop("exporters", ()))
     observer = _Lasting(**{"enabled": True, "strict": True, **settings, "exporters": exporters})

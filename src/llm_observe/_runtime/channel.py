@@ -111,6 +111,7 @@ class Channel:
                 await self._gather()
                 self._board()
             await self._deliver()
+            await asyncio.sleep(0)  # an exporter that never waits must not keep the loop to itself
 
     async def emptied(self) -> None:
         """Have all that was offered so far go out without delay; return when it has, or was dropped."""

@@ -1,0 +1,196 @@
+"""The hand-over: bounded, counted, and never in the way."""
+
+import gc
+import threading
+from types import SimpleNamespace
+
+import pytest
+
+from llm_observe._runtime.handover import BURST, Handover
+from llm_observe._runtime.items import OVERHEAD
+
+
+class Woken:
+    def __init__(self):
+        self.times = 0
+
+    def __call__(self):
+        self.times += 1
+
+
+def item(size=10):
+    return SimpleNamespace(size=size)
+
+
+@pytest.fixture
+def woken():
+    return Woken()
+
+
+@pytest.fixture
+def handover(woken):
+    return Handover(room=3, room_bytes=100_000, wake=woken)
+
+
+def test_what_is_left_is_taken_in_order(handover):
+    """First in, first out."""
+    items = [item(), item(), item()]
+    for one in items:
+        handover.put(one)
+
+    assert items == handover.take(9)
+
+
+def test_one_too_many_is_refused_and_counted(handover):
+    """The fourth finds no room in a house for three."""
+    for _ in range(4):
+        handover.put(item())
+
+    assert (3, 1) == (len(handover.take(9)), handover.dropped["queue_full_count"])
+
+
+def test_one_too_big_is_refused_and_counted(handover):
+    """Bytes are a bound of their own."""
+    handover.put(item(60_000))
+    handover.put(item(60_000))
+
+    assert (1, 1, 60_000) == (len(handover), handover.dropped["queue_full_bytes"], handover.bytes)
+
+
+def test_taking_makes_room(handover):
+    """Bytes that were taken wait no more."""
+    handover.put(item(90_000))
+    handover.take(1)
+    handover.put(item(90_000))
+
+    assert (1, 90_000) == (len(handover), handover.bytes)
+
+
+def test_bytes_held_further_on_count(handover):
+    """What dead exporters hold back takes room here too."""
+    handover.held = 95_000
+    handover.put(item(10_000))
+
+    assert 1 == handover.dropped["queue_full_bytes"]
+
+
+def test_not_more_is_taken_at_once_than_fills_a_hand():
+    """Taking stops when enough bytes are in hand, so that what is out of the queue is bounded as well."""
+    handover = Handover(room=100, room_bytes=10**9, wake=lambda: None)
+    for _ in range(10):
+        handover.put(item(1000))
+
+    assert [3, 7] == [len(handover.take(100, 2500)), len(handover)]
+
+
+def test_near_the_byte_bound_the_prompt_goes_first(handover, make):
+    """A call whose answer fits without its prompt keeps the answer."""
+    call = make.captured(make.exchange(request_body=b"p" * 80_000, request_size=80_000, chunks=[b"a" * 30_000], response_size=30_000))
+    handover.put(call)
+
+    assert (None, ("request",), OVERHEAD + 30_000) == (call.exchange.request_body, call.exchange.shed, handover.bytes)
+
+
+def test_then_the_answer_goes(handover, make):
+    """A call that is too big even so keeps its metadata."""
+    call = make.captured(make.exchange(request_body=b"p" * 80_000, request_size=80_000, chunks=[b"a" * 100_000], response_size=100_000))
+    handover.put(call)
+
+    assert (("request", "response"), [], OVERHEAD, 1) == (call.exchange.shed, call.exchange.chunks, handover.bytes, handover.shed)
+
+
+def test_without_room_for_the_metadata_the_call_is_refused(handover, make):
+    """Shedding everything may not be enough."""
+    handover.put(item(99_990))
+    handover.put(make.captured(make.exchange()))
+
+    assert (1, 1, 0) == (len(handover), handover.dropped["queue_full_bytes"], handover.shed)
+
+
+def test_a_body_left_out_at_capture_is_not_shed_twice(make):
+    """What the hook left out already does not count, and the rest goes in its turn."""
+    call = make.captured(make.exchange(request_body=None, request_size=10**9, shed=("request",), chunks=[b"a" * 100], response_size=100))
+    before = call.size
+    call.shed(OVERHEAD)
+
+    assert (OVERHEAD + 100, ("request", "response"), OVERHEAD) == (before, call.exchange.shed, call.size)
+
+
+def test_only_a_sleeper_is_woken(handover, woken):
+    """The first item wakes the sink, the next ones find it awake."""
+    handover.put(item())
+    handover.put(item())
+
+    assert (1, False) == (woken.times, handover.asleep)
+
+
+def test_a_burst_wakes_too(woken):
+    """A sink that naps is called when very much comes at once."""
+    handover = Handover(room=10_000, room_bytes=10**9, wake=woken)
+    handover.asleep = False
+    for _ in range(BURST + 10):
+        handover.put(item())
+
+    assert 1 == woken.times
+
+
+def test_an_order_wakes_and_is_not_counted(handover, woken):
+    """Instructions are no records: they pass where nothing fits any more."""
+    handover.asleep = False
+    for _ in range(3):
+        handover.put(item())
+    handover.order(item())
+
+    assert (1, 3, 4) == (woken.times, handover.accepted, len(handover.take(9)))
+    assert 3 == handover.taken
+
+
+def test_a_closed_one_refuses_and_counts(handover, woken):
+    """After the end everything is `disabled`."""
+    handover.closed = True
+    handover.put(item())
+
+    assert (0, 1, 0) == (len(handover), handover.dropped["disabled"], woken.times)
+
+
+def test_eight_threads_lose_nothing():
+    """Every record of eight threads is taken, or counted as refused."""
+    handover = Handover(room=5000, room_bytes=10**9, wake=lambda: None)
+    each, taken, over = 20_000, 0, threading.Event()
+
+    def leave():
+        for _ in range(each):
+            handover.put(item())
+
+    threads = [threading.Thread(target=leave) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        taken += len(handover.take(256))
+    over.set()
+    taken += len(handover.take(100_000))
+
+    assert 8 * each == taken + handover.dropped["queue_full_count"]
+    assert (taken, 0) == (handover.taken, handover.bytes)
+
+
+def test_the_garbage_collector_may_leave_things(handover):
+    """An abandoned stream hands over from inside a collection, in the midst of another hand-over."""
+
+    class Abandoned:
+        def __init__(self):
+            self.me = self
+
+        def __del__(self):
+            handover.put(item(1))
+
+    class Collecting:
+        @property
+        def size(self):
+            Abandoned()
+            gc.collect()
+            return 5
+
+    handover.put(Collecting())
+
+    assert [1, 5] == [one.size if isinstance(one, SimpleNamespace) else 5 for one in handover.take(9)]

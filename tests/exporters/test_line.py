@@ -234,4 +234,4 @@ def test_bytes_that_are_no_text_do_not_stop_the_line():
 
 def test_a_short_duration_is_in_milliseconds(make):
     """Hundredths of a second say nothing of a call that takes 4 ms."""
-    assert line(make.call(duration=0.004)).startswith("12:00:00.004 ok            4ms chat gpt-x")
+    assert line(make.call(duration=0.004)).startswith("12:00:00.004 ok             4ms chat gpt-x")

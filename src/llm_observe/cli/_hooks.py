@@ -27,12 +27,14 @@ def hooks(observer: Observer) -> Iterator[Finding]:
         yield Finding(TOPIC, "problem", f"recording is off: enabled=False, set by {observer.sources['enabled']}")
         return
     for name in capture.LIBRARIES:
-        if version(name) is None:
+        try:
+            library = importlib.import_module(name)
+        except ModuleNotFoundError:
             yield Finding(TOPIC, "note", f"{name} is not installed")
             continue
-        others = ", ".join(_patchers(name))
+        others = ", ".join(_patchers(library))
         try:
-            silent = _self_test(name)
+            silent = _self_test(library)
         except Exception as error:  # whatever another patch of the same method does
             by = f" (patched by {others})" if others else ""
             yield Finding(TOPIC, "problem", f"{name}: the self-test failed: {type(error).__name__}: {error}{by}")
@@ -46,9 +48,8 @@ def hooks(observer: Observer) -> Iterator[Finding]:
             yield Finding(TOPIC, "note", f"{name}: {others} patches the same methods; both see every call")
 
 
-def _self_test(name: str) -> list[str]:
+def _self_test(library: Any) -> list[str]:
     """Send made-up calls through a mock transport of the library. The clients whose call left no record."""
-    library = importlib.import_module(name)
     transport = library.MockTransport(lambda _: library.Response(200, json=_ANSWER))
 
     def plainly() -> None:
@@ -69,9 +70,8 @@ def _self_test(name: str) -> list[str]:
     return silent
 
 
-def _patchers(name: str) -> list[str]:
+def _patchers(library: Any) -> list[str]:
     """Modules other than ours and the library itself that stand in the chain of ``send``."""
-    library = importlib.import_module(name)
     found: list[str] = []
     for client in (library.Client, library.AsyncClient):
         step: Any = client.send
@@ -79,7 +79,7 @@ def _patchers(name: str) -> list[str]:
         while step is not None and not any(step is one for one in seen):
             seen.append(step)
             module = step.__globals__["__name__"] if isinstance(step, FunctionType) else type(step).__module__
-            if module.partition(".")[0] not in {"llm_observe", name, *found} and module not in found:
+            if module.partition(".")[0] not in {"llm_observe", library.__name__} and module not in found:
                 found.append(module)
             step = getattr(step, "__wrapped__", None)
     return found

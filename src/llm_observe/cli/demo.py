@@ -111,7 +111,12 @@ def served(app: Any) -> Iterator[str]:
 
     listener = socket.create_server(("127.0.0.1", 0), backlog=512)
     server = uvicorn.Server(uvicorn.Config(app, log_level="critical", lifespan="on", timeout_graceful_shutdown=5))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="demo-app", daemon=True)
+
+    def serve() -> None:
+        with contextlib.suppress(SystemExit):  # how uvicorn says that it cannot start
+            server.run(sockets=[listener])
+
+    thread = threading.Thread(target=serve, name="demo-app", daemon=True)
     thread.start()
     try:
         while not server.started:

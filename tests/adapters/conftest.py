@@ -1,6 +1,7 @@
 """Servers in small: an ASGI server of one request, a WSGI server of one request, uvicorn in a thread; a model; a clock with hands."""
 
 import asyncio
+import importlib.util
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -186,7 +187,9 @@ def served(app: Any, **options: Any) -> Iterator[int]:
     import uvicorn
 
     sock = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, log_level="critical", timeout_graceful_shutdown=2, ws="websockets-sansio", **options))
+    modern = importlib.util.find_spec("websockets") and "websockets-sansio" in uvicorn.config.WS_PROTOCOLS
+    ws = "websockets-sansio" if modern else "none"  # what uvicorn did before is deprecated by websockets itself
+    server = uvicorn.Server(uvicorn.Config(app, log_level="critical", timeout_graceful_shutdown=2, ws=ws, **options))
     started = threading.Event()
 
     async def main() -> None:

@@ -2,15 +2,18 @@
 
 import asyncio
 import contextlib
+import inspect
 import json
 import socket
 import struct
 import threading
 
 import pytest
+import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.responses import StreamingResponse
 from openai import AsyncOpenAI
+from uvicorn.protocols.http import h11_impl
 
 from llm_observe.fastapi import LLMObserveMiddleware
 from llm_observe.testing.provider import Reply
@@ -91,6 +94,11 @@ def app(llm_provider):
     return App(llm_provider)
 
 
+# Some versions promised to raise for a client that has left (ASGI 2.4) and did not: nobody inside can notice it then.
+TELLS = '"spec_version": "2.4"' not in inspect.getsource(h11_impl)
+
+
+@pytest.mark.skipif(not TELLS, reason="this uvicorn tells nobody that the client of a stream has left")
 @pytest.mark.parametrize("how", ["close", "reset"])
 def test_a_client_that_leaves_in_the_middle_of_a_stream(app, serve, llm_provider, llm_records, how):
     """Request and call are cancelled, each is one record, with what was said by then."""
@@ -140,6 +148,8 @@ def test_a_call_that_goes_on_when_the_client_has_left(app, serve, llm_provider, 
 def test_a_websocket_over_a_real_server(serve, llm_records, llm_provider):
     """A chat by WebSocket: one request, its calls inside, until the client closes."""
     client = pytest.importorskip("websockets.sync.client")
+    if "websockets-sansio" not in uvicorn.config.WS_PROTOCOLS:
+        pytest.skip("this uvicorn speaks to websockets in a way that websockets has deprecated")
     from fastapi import WebSocket, WebSocketDisconnect
 
     app = FastAPI()

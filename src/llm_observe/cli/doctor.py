@@ -158,7 +158,7 @@ def _app(target: Target) -> Iterator[Finding]:
     elif hasattr(target.app, "wsgi_app"):
         yield Finding("app", "problem", f"{target.name} is not observed; add LLMObserve(app)")
     else:
-        kind = "a module" if isinstance(target.app, type(sys)) else f"a {type(target.app).__name__}"
+        kind = "a module" if isinstance(target.app, type(sys)) else f"of type {type(target.app).__name__}"
         yield Finding("app", "note", f"{target.name} is {kind}: cannot see whether requests are recorded; name the app as MODULE:NAME")
 
 

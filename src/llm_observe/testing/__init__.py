@@ -9,8 +9,8 @@
 The fixtures ``llm_records`` and ``llm_provider`` come with the package, by pytest's own plugin mechanism. Without pytest,
 :func:`recording` and :class:`~llm_observe.testing.provider.FakeProvider` do the same.
 
-They stand in for the default observer. An app that makes one of its own (``LLMObserve(app, service=...)``) is given this one in its
-tests: ``LLMObserve(app, observer=llm_records.observer)``.
+They stand in for the default observer. An app that makes one of its own (``LLMObserve(app, service=...)``, or ``configure()`` in a
+function that makes the app) is given this one in its tests: ``LLMObserve(app, observer=llm_records.observer)``.
 """
 
 import threading
@@ -128,12 +128,12 @@ class _Telling(Guard):
 
     def __init__(self, *, strict: bool) -> None:
         super().__init__(strict=strict)
-        self.kept: list[Exception] = []
+        self.kept: list[BaseException] = []
 
-    def caught(self, error: Exception, where: str) -> None:
+    def caught(self, error: BaseException, where: str, *, quoted: bool = True) -> None:
         if self.strict and threading.current_thread().name == "llm-observe":
             self.errors += 1
             error.add_note(f"in llm-observe, {where}")
             self.kept.append(error)
         else:
-            super().caught(error, where)
+            super().caught(error, where, quoted=quoted)

@@ -107,10 +107,6 @@ class Observer:
         if self.closed or not self.enabled or not self._first():
             return
         plugs.hook()
-        if self.settings.follow_threads:
-            from llm_observe._runtime import threads
-
-            threads.install()
         me = weakref.ref(self)
         # Before the thread pools close, while threads can still be started: see threading._shutdown.
         register = getattr(threading, "_register_atexit", None)
@@ -119,6 +115,11 @@ class Observer:
                 register(_at_thread_exit, me)
             except RuntimeError:  # the end has begun, and what is registered now is not called any more: each item brings itself out
                 self.hand_over = self._hand_over_at_once  # type: ignore[method-assign]
+                return  # no thread pool can even be imported now
+        if self.settings.follow_threads:
+            from llm_observe._runtime import threads
+
+            threads.install()
         atexit.register(_at_exit, me)
 
     def _first(self) -> bool:

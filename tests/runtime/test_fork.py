@@ -1,0 +1,208 @@
+"""A forked child starts empty, with a new sink and ids of its own; its parent does not notice."""
+
+import os
+
+import pytest
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+
+BEGIN = """
+import json, os, signal, sys, threading, time, warnings
+signal.alarm(20)  # what deadlocks ends here
+os.register_at_fork(after_in_child=lambda: signal.alarm(15))
+warnings.simplefilter('ignore')
+import llm_observe
+from llm_observe._runtime.items import StepEnded
+def out(batch):
+    os.write(1, "".join(f"{os.getpid()} {record.name} {record.id}\\n" for record in batch).encode())
+def steps(*names):
+    for name in names:
+        with llm_observe.step(name):
+            pass
+def end(child):
+    'Wait for the child, and give its exit code.'
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+observer = llm_observe.configure(exporters=[out], batch_age=60)
+"""
+
+
+@pytest.fixture
+def forks(run):
+    """Run the rest of a program that begins as above; give pairs of process and name, and check that no id came twice."""
+
+    def program(code):
+        done = run(BEGIN + code, timeout=30)
+        assert (0, "") == (done.code, done.err), done.err
+        records = [line.split() for line in done.lines if line[0].isdigit() and len(line.split()) == 3]
+        ids = [id for _, _, id in records]
+        assert len(ids) == len(set(ids))
+        done.names = sorted(name for _, name, _ in records)
+        done.said = [line for line in done.lines if len(line.split()) != 3]
+        return done
+
+    return program
+
+
+def test_each_delivers_its_own_once(forks):
+    """The parent's queue is the parent's: nothing is sent twice, nothing is lost."""
+    done = forks("""
+steps('before')
+if child := os.fork():
+    steps('parent')
+    assert end(child) == 0
+else:
+    steps('child')
+    sys.exit(0)
+""")
+
+    assert ["before", "child", "parent"] == done.names
+
+
+def test_a_child_that_leaves_at_once_takes_nothing_along(forks):
+    """`os._exit` in the child costs the parent no record."""
+    done = forks("""
+steps('before')
+if child := os.fork():
+    assert end(child) == 0
+else:
+    os._exit(0)
+""")
+
+    assert ["before"] == done.names
+
+
+def test_what_was_inherited_is_counted(forks):
+    """In the child, as `forked_child`; there it is not sent, and the law holds."""
+    done = forks("""
+observer.sink.start = lambda: None  # nobody takes anything
+observer.handover.asleep = False
+time.sleep(0.15)
+for _ in range(3):
+    observer.handover._waiting.append((None, 0))
+    observer.handover.accepted += 1
+if child := os.fork():
+    end(child)
+    os._exit(0)
+numbers = observer.stats().exporters['out']
+print(json.dumps([numbers.dropped, numbers.balanced, numbers.queued]), flush=True)
+os._exit(0)
+""")
+
+    assert ['[{"forked_child": 3}, true, 0]'] == done.said
+
+
+def test_a_child_of_a_child(forks):
+    """As often as one likes."""
+    done = forks("""
+for depth in range(3):
+    steps(f'depth-{depth}')
+    if child := os.fork():
+        assert end(child) == 0
+        break
+else:
+    steps('deepest')
+sys.exit(0)
+""")
+
+    assert ["deepest", "depth-0", "depth-1", "depth-2"] == done.names
+
+
+def test_ids_differ_between_parent_and_child(forks):
+    """Chance is seeded anew."""
+    done = forks("""
+if child := os.fork():
+    end(child)
+print(observer.ids.trace(), flush=True)
+os._exit(0)
+""")
+
+    assert 2 == len(set(done.said))
+
+
+def test_an_observer_that_was_shut_down_stays_so(forks):
+    """A fork does not wake it."""
+    done = forks("""
+observer.shutdown()
+if child := os.fork():
+    assert end(child) == 0
+else:
+    observer.hand_over(StepEnded(name='x', span_id='1', parent_id=None, scope=None, started_ns=0, began=0, ended=0, attributes={}))
+    print(observer.stats().exporters['out'].dropped, observer.sink.running, "!", flush=True)
+    os._exit(0)
+""")
+
+    assert ["{'disabled': 1} False !"] == done.said
+
+
+def test_locks_that_other_threads_hold_do_not_stop_the_child(forks):
+    """Every lock of ours is held at the fork, by a thread that the child does not have."""
+    done = forks("""
+from llm_observe._runtime import default
+held, over = threading.Event(), threading.Event()
+def hold():
+    with default._lock, observer._lock, observer.sink._starting:
+        held.set()
+        over.wait()
+steps('before')
+observer.flush()
+threading.Thread(target=hold, daemon=True).start()
+held.wait()
+if child := os.fork():
+    assert end(child) == 0
+    over.set()
+else:
+    steps('child')
+    llm_observe.shutdown()
+    llm_observe.configure(exporters=[out])
+    steps('again')
+    sys.exit(0)
+""")
+
+    assert ["again", "before", "child"] == done.names
+
+
+def test_forks_under_load(forks):
+    """Twenty children of a process in which four threads capture: all end, all deliver, and the parent loses nothing."""
+    done = forks("""
+over, counts = threading.Event(), []
+def work(n):
+    count = 0
+    while not over.is_set():
+        steps(f'parent-{n}')
+        count += 1
+        time.sleep(0.0005)
+    counts.append(count)
+threads = [threading.Thread(target=work, args=(n,)) for n in range(4)]
+for thread in threads:
+    thread.start()
+for n in range(20):
+    if child := os.fork():
+        assert end(child) == 0
+    else:
+        steps('child')
+        llm_observe.shutdown()
+        os._exit(0)
+over.set()
+for thread in threads:
+    thread.join()
+llm_observe.shutdown()
+numbers = observer.stats().exporters['out']
+print(sum(counts) == numbers.exported and numbers.balanced, flush=True)
+""")
+
+    assert (20, ["True"]) == (done.names.count("child"), done.said)
+
+
+def test_a_fork_inside_a_request_keeps_its_trace(forks):
+    """What a child does for a request belongs to it."""
+    done = forks("""
+with llm_observe.scope('job') as job:
+    if child := os.fork():
+        assert end(child) == 0
+    else:
+        steps('child')
+        llm_observe.shutdown()
+        os._exit(0)
+""")
+
+    assert ["child", "job"] == done.names

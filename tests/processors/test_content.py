@@ -51,6 +51,7 @@ REQUEST = Request(**BASE, name="POST /chat", calls=TOTALS)
 
 
 def without_tags(record):
+    """*record* outside of any scope."""
     return msgspec.structs.replace(record, scope=None)
 
 

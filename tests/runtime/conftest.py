@@ -61,7 +61,7 @@ class Told:
         self.came.set()
         how = self.how
         if isinstance(how, threading.Event):
-            while not how.is_set():
+            while not how.is_set():  # noqa: ASYNC110 - the test is in another thread
                 await anyio.sleep(0.005)
         elif isinstance(how, BaseException):
             raise how

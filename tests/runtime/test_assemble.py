@@ -12,16 +12,19 @@ from llm_observe.records import Call, Request
 
 @pytest.fixture
 def assembler(ids, hands):
+    """An assembler with a minute of patience."""
     return Assembler(ids, hands.clock, service="shop", window=60.0)
 
 
 @pytest.fixture
 def observer(ids, hands):
+    """The owner of scopes."""
     return Observer(exporters=[], clock=hands.clock, ids=ids)
 
 
 @pytest.fixture
 def scope(observer):
+    """A web request."""
     return Scope(observer, method="POST", path="/chat", request_id="r-1")
 
 

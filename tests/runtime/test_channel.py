@@ -20,6 +20,7 @@ ROOMY = {"queue_records": 100_000, "queue_bytes": 10**9, "batch_records": 100, "
 
 
 def step(n: int = 0) -> AnyRecord:
+    """A record."""
     from datetime import UTC, datetime
 
     at = datetime(2027, 1, 1, tzinfo=UTC)
@@ -27,21 +28,30 @@ def step(n: int = 0) -> AnyRecord:
 
 
 def parcels(count: int, size: int = 10, first: int = 0) -> list[Parcel]:
+    """So many records, packed."""
     return [Parcel(step(first + n), b"x" * size) for n in range(count)]
 
 
 def the_channel(exporter, *, jitter=lambda: 0.0, name="told", **limits) -> Channel:
+    """A channel to *exporter*, roomy but for *limits*."""
     return Channel(name, exporter, Limits(**{**ROOMY, **limits}), guard=Guard(), ids=Ids(), clock=Clock(), jitter=jitter)
 
 
 @asynccontextmanager
 async def running(*all_of: Channel):
+    """Channels at work."""
     async with anyio.create_task_group() as tasks:
         for channel in all_of:
             channel.open()
             tasks.start_soon(channel.run)
         yield
         tasks.cancel_scope.cancel()
+
+
+async def until(condition):
+    """Wait for what another task does."""
+    while not condition():  # noqa: ASYNC110 - it is the code under test that is waited for, and it knows no event of ours
+        await anyio.sleep(0.001)
 
 
 def in_a_loop(test):
@@ -91,8 +101,7 @@ async def test_a_full_batch_waits_for_nothing(told):
         channel.offer(parcels(40))
         await anyio.lowlevel.checkpoint()
         channel.offer(parcels(60))
-        while not told.batches:
-            await anyio.sleep(0.001)
+        await until(lambda: told.batches)
 
     assert [100] == [len(batch) for batch in told.batches]
 
@@ -120,14 +129,12 @@ async def test_a_record_left_over_does_not_wait_twice(told):
     channel = the_channel(told, batch_age=0.1)
     async with running(channel):
         channel.offer(parcels(100))
-        while not channel.in_flight:
-            await anyio.sleep(0.001)
+        await until(lambda: channel.in_flight)
         channel.offer(parcels(1))
         await anyio.sleep(0.11)
         gate.set()
         since = time.monotonic()
-        while len(told.batches) < 2:
-            await anyio.sleep(0.001)
+        await until(lambda: len(told.batches) == 2)
 
     assert time.monotonic() - since < 0.08
 
@@ -215,8 +222,7 @@ async def test_a_batch_that_failed_comes_back_under_its_id(told):
     told.how = OSError("down")
     async with running(channel):
         channel.offer(parcels(3))
-        while channel.failures < 3:
-            await anyio.sleep(0.001)
+        await until(lambda: channel.failures >= 3)
         told.how = None
         await channel.emptied()
 
@@ -248,8 +254,7 @@ async def test_whatever_an_exporter_raises_it_is_tried_again(told, error):
     told.how = error
     async with running(channel):
         channel.offer(parcels(1))
-        while not channel.failures:
-            await anyio.sleep(0.001)
+        await until(lambda: channel.failures)
         told.how = None
         await channel.emptied()
 
@@ -341,8 +346,7 @@ async def test_retry_later_is_heard(told, naps):
     told.how = RetryLater("busy", after=7.0)
     async with running(channel):
         channel.offer(parcels(1))
-        while len(naps) < 2:
-            await anyio.lowlevel.checkpoint()
+        await until(lambda: len(naps) >= 2)
 
     assert ("told", 7.0) in naps
 
@@ -355,8 +359,7 @@ async def test_a_flush_cuts_our_own_pause_short(told):
     told.how = channels_pause
     async with running(channel):
         channel.offer(parcels(1))
-        while not channel.failures:
-            await anyio.sleep(0.001)
+        await until(lambda: channel.failures)
         told.how = None
         since = time.monotonic()
         await channel.emptied()
@@ -371,8 +374,7 @@ async def test_a_flush_does_not_cut_short_what_the_destination_said(told):
     told.how = RetryLater("busy", after=0.3)
     async with running(channel):
         channel.offer(parcels(1))
-        while not channel.failures:
-            await anyio.sleep(0.001)
+        await until(lambda: channel.failures)
         told.how = None
         since = time.monotonic()
         await channel.emptied()
@@ -399,18 +401,13 @@ async def test_giving_up_counts_what_is_left(told):
     told.how = threading.Event()
     async with running(channel):
         channel.offer(parcels(150))
-        await told_came(told)
+        await until(told.came.is_set)
     channel.give_up("shutdown_deadline")
     numbers = channel.stats(captured=150, upstream_dropped={}, upstream_waiting=0)
 
     assert ({"shutdown_deadline": 150}, True) == (numbers.dropped, numbers.balanced)
     channel.give_up("again")
     assert "again" not in channel.dropped
-
-
-async def told_came(told):
-    while not told.came.is_set():
-        await anyio.sleep(0.001)
 
 
 @in_a_loop
@@ -420,7 +417,7 @@ async def test_a_new_loop_goes_on_where_one_that_died_left_off(told):
     told.how = threading.Event()
     async with running(channel):
         channel.offer(parcels(150))
-        await told_came(told)
+        await until(told.came.is_set)
     told.how = None
     async with running(channel):
         await channel.emptied()
@@ -433,6 +430,7 @@ async def test_a_new_loop_goes_on_where_one_that_died_left_off(told):
 
 
 async def exported_by(exporter, count=3):
+    """The channel that brought three records out through *exporter*."""
     channel = the_channel(exporter)
     async with running(channel):
         channel.offer(parcels(count))

@@ -18,6 +18,7 @@ BASE = {"id": "1", "trace_id": "2", "span_id": "3", "started_at": NOON, "duratio
 
 
 def a_step(**attributes):
+    """A record with what an application gave it."""
     return Step(name="s", **BASE, attributes=attributes)
 
 
@@ -42,12 +43,14 @@ class Plain:
 
 
 def in_itself():
+    """A dict that is its own value."""
     inside = {}
     inside["me"] = inside
     return inside
 
 
 def deep(levels):
+    """A list in a list in a list."""
     value = "bottom"
     for _ in range(levels):
         value = [value]
@@ -83,6 +86,7 @@ def test_a_record_is_one_compact_line():
         (["\ud83d", Raising()], ["?", "[Raising]"]),
         ("\x00", "\x00"),
     ],
+    ids=range(13),
 )
 def test_what_json_does_not_know_is_replaced_and_the_rest_stays(value, written):
     """The record is lossy there, and whole elsewhere."""
@@ -96,7 +100,7 @@ def test_what_json_does_not_know_is_replaced_and_the_rest_stays(value, written):
     )
 
 
-@pytest.mark.parametrize("value", [in_itself(), deep(10_000)])
+@pytest.mark.parametrize("value", [in_itself(), deep(10_000)], ids=["in-itself", "deep"])
 def test_what_has_no_end_is_cut_off(value):
     """A dict inside itself, ten thousand levels."""
     line = encode(a_step(value=value, other="stays"))

@@ -34,7 +34,7 @@ def forks(run):
         done = run(BEGIN + code, timeout=30)
         assert (0, "") == (done.code, done.err), done.err
         records = [line.split() for line in done.lines if line[0].isdigit() and len(line.split()) == 3]
-        ids = [id for _, _, id in records]
+        ids = [record[2] for record in records]
         assert len(ids) == len(set(ids))
         done.names = sorted(name for _, name, _ in records)
         done.said = [line for line in done.lines if len(line.split()) != 3]

@@ -16,6 +16,7 @@ class Silent(Exception):
 
 @pytest.fixture
 def lines(caplog):
+    """What was logged."""
     caplog.set_level(logging.WARNING, logger="llm_observe")
     return lambda: [record.getMessage() for record in caplog.records if record.name == "llm_observe"]
 

@@ -19,16 +19,19 @@ class Woken:
 
 
 def item(size=10):
+    """Anything with a size."""
     return SimpleNamespace(size=size)
 
 
 @pytest.fixture
 def woken():
+    """A sink that counts how often it is called."""
     return Woken()
 
 
 @pytest.fixture
 def handover(woken):
+    """A small one."""
     return Handover(room=3, room_bytes=100_000, wake=woken)
 
 

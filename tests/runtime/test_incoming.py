@@ -10,6 +10,7 @@ TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 
 @pytest.fixture
 def scope_of():
+    """A maker of scopes out of what a request brings along."""
     observer = Observer(exporters=[])
     return lambda request_id=None, traceparent=None, size=None: web_scope(observer, "POST", "/chat", request_id, traceparent, size)
 

@@ -35,6 +35,7 @@ class Door:
 
 
 def step(size=0):
+    """An item that keeps *size* bytes alive."""
     return StepEnded(
         name="x",
         span_id="1" * 16,

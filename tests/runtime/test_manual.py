@@ -19,6 +19,7 @@ from llm_observe.testing import recording
 
 @pytest.fixture
 def recorded():
+    """What is recorded meanwhile."""
     with recording() as made:
         yield made
 
@@ -28,6 +29,7 @@ class Gone(Exception):
 
 
 def by_name(records):
+    """Records by their names."""
     return {record.name: record for record in records}
 
 
@@ -307,6 +309,7 @@ def test_calls_of_the_consumer_are_not_the_generators(recorded):
 
 
 async def aecho():
+    """The same, async."""
     said = ["begin"]
     while True:
         await asyncio.sleep(0)

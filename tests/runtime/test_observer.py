@@ -7,7 +7,8 @@ import threading
 import pytest
 
 import llm_observe
-from llm_observe._runtime import default, observer as observers
+from llm_observe._runtime import default
+from llm_observe._runtime import observer as observers
 from llm_observe._runtime.default import existing, swapped
 from llm_observe._runtime.observer import Observer
 from llm_observe.errors import SettingsError
@@ -24,6 +25,7 @@ def no_default(monkeypatch):
 
 
 def names(memory):
+    """What arrived in *memory*, sorted."""
     return sorted(record.name for record in memory.records)
 
 

@@ -18,17 +18,20 @@ from llm_observe.records import Step
 
 
 def a_step(name="step", **attributes):
+    """An item."""
     return StepEnded(
         name=name, span_id="1" * 16, parent_id=None, scope=None, started_ns=1_800_000_000 * 10**9, began=0, ended=1, attributes=attributes
     )
 
 
 def put(observer, *names, **attributes):
+    """Hand items over."""
     for name in names or ("step",):
         observer.hand_over(a_step(name, **attributes))
 
 
 def balanced(observer):
+    """Whether the conservation law holds."""
     return all(one.balanced for one in observer.stats().exporters.values())
 
 
@@ -299,6 +302,7 @@ def test_exporters_that_cannot_close_hold_nobody_up(observe, caplog):
 
 @pytest.fixture
 def quick(monkeypatch):
+    """No pause before a crashed loop starts anew."""
     monkeypatch.setattr(sinks, "FIRST_PAUSE", 0.001)
 
 
@@ -460,6 +464,7 @@ def test_our_own_lines_do_not_feed_us(observe, memory, caplog):
 
 
 def renamed(suffix):
+    """A processor that marks what it saw."""
     return lambda record: msgspec.structs.replace(record, name=record.name + suffix)
 
 

@@ -189,7 +189,9 @@ class Channel:
                 await self._verb(batch)
             except Rejected as error:
                 self._failed(error)
-                self.dropped[error.reason] += len(parcels)
+                lost = len(parcels) if error.count is None else min(error.count, len(parcels))
+                self.dropped[error.reason] += lost
+                self.exported += len(parcels) - lost
                 break
             except (Exception, SystemExit, asyncio.CancelledError) as error:  # whatever a user's exporter raises: the batch comes back
                 if isinstance(error, asyncio.CancelledError) and _cancelled():

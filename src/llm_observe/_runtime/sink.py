@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 
 import anyio
-import anyio._backends._asyncio  # noqa: F401 - anyio would load it in the sink's thread, and a child forked meanwhile could never load it
+import anyio._backends._asyncio
 import anyio.lowlevel
 
 from llm_observe._runtime.assemble import Assembler

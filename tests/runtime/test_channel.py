@@ -276,6 +276,18 @@ async def test_a_rejected_batch_is_dropped_under_its_reason(told):
     assert (5, 2, 1, "Rejected: too big") == (channel.dropped["too_large"], channel.exported, channel.failures, channel.last_error)
 
 
+@in_a_loop
+async def test_of_a_batch_that_is_rejected_in_part_the_rest_arrived(told):
+    """One record too large for its receiver does not count the others as lost."""
+    channel = the_channel(told)
+    told.how = Rejected("one is too big", count=1)
+    async with running(channel):
+        channel.offer(parcels(5))
+        await channel.emptied()
+
+    assert (1, 4) == (channel.dropped["rejected_4xx"], channel.exported)
+
+
 @pytest.fixture
 def naps(monkeypatch):
     """The pauses that were asked for, in place of the pauses."""
@@ -328,7 +340,7 @@ async def test_a_destination_that_says_when_is_believed(told, naps, after, pause
     assert [("told", pause)] == naps
 
 
-@pytest.mark.parametrize("after", [0.0, -1.0, None])
+@pytest.mark.parametrize("after", [0.0, -1.0, None, "5", float("nan")])
 @in_a_loop
 async def test_a_destination_that_does_not_say_when_gets_our_own_pause(told, naps, after):
     """Nothing and nonsense are no answer."""

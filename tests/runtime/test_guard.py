@@ -87,3 +87,18 @@ def test_an_error_that_cannot_be_asked_is_known_by_its_type(lines):
 def test_long_words_are_cut():
     """An error may carry a whole response."""
     assert 4096 == len(words(ValueError("x" * 10_000)))
+
+
+def test_a_filter_of_the_applications_that_fails_fails_alone(lines):
+    """Logging is somebody else's code too."""
+
+    def broken(record):
+        raise RuntimeError("no")
+
+    logging.getLogger("llm_observe").addFilter(broken)
+    try:
+        Guard().caught(ValueError(), "decoding")
+    finally:
+        logging.getLogger("llm_observe").removeFilter(broken)
+
+    assert [] == lines()

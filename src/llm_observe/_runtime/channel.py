@@ -216,11 +216,11 @@ class Channel:
             f"{self.name}: {type(error).__name__}", f"exporter {self.name}: {self.last_error}; {self.waiting + self.in_flight} records wait"
         )
 
-    async def _back_off(self, tries: int, told: float | None) -> None:
+    async def _back_off(self, tries: int, told: object) -> None:
         """Stay away: for as long as we were *told*, whoever is in a hurry; else for a while that a hurry cuts short."""
         longest = min(LONGEST_RETRY, FIRST_RETRY * 2 ** min(tries, 10))
         delay = 0.05 + longest * self._jitter()
-        if told is not None and told > 0:
+        if isinstance(told, int | float) and told > 0:
             await asyncio.sleep(max(delay, min(told, LONGEST_TOLD)))
         else:
             self._again.clear()

@@ -3,6 +3,7 @@
 The doors where the host's thread is in our code catch what we raise, hand it to the guard and go on. Inside, code raises as usual.
 """
 
+import contextlib
 import logging
 import time
 from collections.abc import Callable
@@ -38,7 +39,8 @@ class Guard:
         now = self._clock()
         if now - self._spoke.get(kind, -QUIET) >= QUIET:
             self._spoke[kind] = now
-            logger.warning("%s", text)
+            with contextlib.suppress(Exception):  # a filter of the application's that fails
+                logger.warning("%s", text)
 
 
 def words(error: BaseException) -> str | None:

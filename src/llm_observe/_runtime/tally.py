@@ -2,17 +2,20 @@
 
 from llm_observe.records import Call, CallTotals, Slowest
 
+MOST = 4096  # intervals remembered: a job of a million calls must not keep a million of them
+
 
 class Tally:
     """Adds up calls as they are settled."""
 
-    __slots__ = ("count", "errors", "input_tokens", "intervals", "output_tokens", "retries", "slowest", "sum")
+    __slots__ = ("_reached", "_summed", "count", "errors", "input_tokens", "intervals", "output_tokens", "retries", "slowest", "sum")
 
     def __init__(self) -> None:
         self.count = self.errors = self.retries = self.input_tokens = self.output_tokens = 0
         self.sum = 0.0
         self.slowest: Slowest | None = None
         self.intervals: list[tuple[int, int]] = []
+        self._summed = self._reached = 0  # the union of those forgotten, and where it ends
 
     def add(self, call: Call, began: int, ended: int) -> None:
         """Count *call*, which ran from *began* to *ended* (perf_counter_ns)."""
@@ -25,15 +28,15 @@ class Tally:
         if self.slowest is None or call.duration > self.slowest.duration:
             self.slowest = Slowest(id=call.id, name=call.name, duration=call.duration)
         self.intervals.append((began, ended))
+        if len(self.intervals) > MOST:
+            self.intervals.sort()
+            old, self.intervals = self.intervals[: MOST // 2], self.intervals[MOST // 2 :]
+            self._summed, self._reached = _union(old, self._summed, self._reached)
 
     @property
     def wall(self) -> float:
         """Seconds in which at least one call ran: the length of the intervals' union."""
-        total, reached = 0, 0
-        for began, ended in sorted(self.intervals):
-            total += max(0, ended - max(began, reached))
-            reached = max(reached, ended)
-        return total / 1e9
+        return _union(sorted(self.intervals), self._summed, self._reached)[0] / 1e9
 
     def totals(self, running: int) -> CallTotals:
         """As it goes on the request's record."""
@@ -48,3 +51,11 @@ class Tally:
             sum=self.sum,
             slowest=self.slowest,
         )
+
+
+def _union(intervals: list[tuple[int, int]], total: int, reached: int) -> tuple[int, int]:
+    """*total* and the length of what sorted *intervals* cover beyond *reached*; and how far they reach."""
+    for began, ended in intervals:
+        total += max(0, ended - max(began, reached))
+        reached = max(reached, ended)
+    return total, reached

@@ -42,11 +42,14 @@ class RetryLater(ExportError):
 
 
 class Rejected(ExportError):
-    """The destination will never take this batch. ``reason`` is the word its records are counted under."""
+    """The destination will never take this batch, or *count* of its records while the others arrived.
 
-    def __init__(self, message: str, reason: str = "rejected_4xx") -> None:
+    ``reason`` is the word they are counted under.
+    """
+
+    def __init__(self, message: str, reason: str = "rejected_4xx", *, count: int | None = None) -> None:
         super().__init__(message)
-        self.reason = reason
+        self.reason, self.count = reason, count
 
 
 def missing(error: ModuleNotFoundError, *, extra: str) -> MissingExtra:

@@ -34,14 +34,6 @@ _OURS = {"content-type", "content-encoding", "content-length", "transfer-encodin
 _NAME, _VALUE = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"), re.compile(r"[\x21-\x7e]([\t\x20-\x7e]*[\x21-\x7e])?")
 
 
-class PartlyRejected(Rejected):
-    """Some records of a batch arrived, and *count* of them never will."""
-
-    def __init__(self, message: str, count: int) -> None:
-        super().__init__(message)
-        self.count = count
-
-
 class HttpExporter:
     """Posts batches to *url*, with *headers* (for a key, say) and within *timeout* seconds from connecting to the end of the answer.
 
@@ -79,7 +71,7 @@ class HttpExporter:
         """Post *batch*.
 
         :raises RetryLater: when the server cannot be reached, or cannot take it now. Parts that arrived are not sent again.
-        :raises Rejected: when the server will not take it, or some of it (:class:`PartlyRejected`).
+        :raises Rejected: when the server will not take it, or some of it (its ``count``).
         """
         if self._batch != batch.id:
             self._batch, self._settled = batch.id, {}
@@ -88,7 +80,7 @@ class HttpExporter:
         lost = sum(stop - start for start, stop in refused)
         if lost:
             *_, last = refused.values()
-            raise last if lost == len(batch.lines) else PartlyRejected(f"{lost} of {len(batch.lines)} records: {last}", lost)
+            raise last if lost == len(batch.lines) else Rejected(f"{lost} of {len(batch.lines)} records: {last}", count=lost)
 
     async def aclose(self) -> None:
         """Close the connections. Exporting again opens new ones."""

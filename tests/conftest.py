@@ -1,10 +1,15 @@
 """What all tests share: a world without the machine's own settings."""
 
 import os
+import signal
 
 import pytest
 
 from llm_observe.settings import PREFIX
+
+# A shell that starts us in the background has us ignore Ctrl-C, and whatever we start inherits that: what is to end by it would hang.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

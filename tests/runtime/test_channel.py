@@ -288,6 +288,20 @@ async def test_of_a_batch_that_is_rejected_in_part_the_rest_arrived(told):
     assert (1, 4) == (channel.dropped["rejected_4xx"], channel.exported)
 
 
+@pytest.mark.parametrize(("count", "dropped", "exported"), [(2, 2, 3), (5, 5, 0), (99, 5, 0), (None, 5, 0)])
+@in_a_loop
+async def test_what_a_destination_refused_of_a_batch_is_counted_and_the_rest_has_arrived(told, count, dropped, exported):
+    """Never more than there were."""
+    channel = the_channel(told)
+    told.how = Rejected("some", count=count)
+    async with running(channel):
+        channel.offer(parcels(5))
+        await channel.emptied()
+    numbers = channel.stats(captured=5, upstream_dropped={}, upstream_waiting=0)
+
+    assert (dropped, exported, True) == (numbers.dropped["rejected_4xx"], numbers.exported, numbers.balanced)
+
+
 @pytest.fixture
 def naps(monkeypatch):
     """The pauses that were asked for, in place of the pauses."""

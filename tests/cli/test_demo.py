@@ -41,12 +41,20 @@ def a_folder_of_its_own(monkeypatch, tmp_path):
     monkeypatch.setenv("no_proxy", "")
 
 
+@pytest.fixture(scope="module", autouse=True)
+def interruptible():
+    """Have Ctrl-C mean what it means in a terminal: whatever started these tests may have it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.fixture(scope="module")
 def piped(tmp_path_factory):
     """A run in a process of its own, its output piped: the folder, and how it ended."""
     folder = tmp_path_factory.mktemp("demo")
     done = subprocess.run(
-        [*COMMAND, "--requests", "80"],
+        [*COMMAND, "--requests", "60"],
         cwd=folder,
         env=CALM | {"COLUMNS": "80", "HTTP_PROXY": "http://127.0.0.1:9", "HTTPS_PROXY": "http://127.0.0.1:9"},
         capture_output=True,
@@ -74,7 +82,7 @@ def test_it_says_that_nothing_is_missing(piped):
     calls = [record for record in records if isinstance(record, Call)]
     attempts = sum(len(call.attempts) for call in calls)
 
-    assert "80 requests sent to the app, 80 on record.\n" in done.stdout
+    assert "60 requests sent to the app, 60 on record.\n" in done.stdout
     assert f"{attempts} HTTP attempts seen by the provider, {attempts} on record, in {len(calls)} calls.\n" in done.stdout
     assert f"Exporter file: {len(records)} of {len(records)} records written, lost: none.\n" in done.stdout
 
@@ -208,11 +216,15 @@ def test_an_interrupt_ends_it_cleanly(tmp_path):
     process = subprocess.Popen(
         [*COMMAND, "--requests", "100000"], cwd=tmp_path, env=CALM, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-    for line in process.stdout:
-        if line.startswith("Sending"):
-            break
-    process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=60)
+    try:
+        for line in process.stdout:
+            if line.startswith("Sending"):
+                break
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    finally:
+        process.kill()
+        process.communicate()
 
     assert (130, f"llm-observe demo: stopped; what was recorded until then is in {tmp_path}/.llm-observe\n") == (process.returncode, said)
 

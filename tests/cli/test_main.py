@@ -1,5 +1,6 @@
 """The command as a whole: what it says when it is called rightly, wrongly, or without what it stands on."""
 
+import importlib
 import subprocess
 import sys
 
@@ -55,6 +56,13 @@ def test_it_runs_as_a_module():
     done = subprocess.run([sys.executable, "-m", "llm_observe", "frob"], capture_output=True, text=True, check=False, timeout=60)
 
     assert (2, "llm-observe: ") == (done.returncode, done.stderr[:13])
+
+
+def test_importing_the_module_runs_nothing(capsys):
+    """Tools that import every module do not start the command."""
+    importlib.import_module("llm_observe.__main__")
+
+    assert ("", "") == capsys.readouterr()
 
 
 def test_arguments_come_from_the_command_line(monkeypatch, capsys):

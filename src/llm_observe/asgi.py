@@ -106,11 +106,12 @@ class LLMObserveMiddleware:
         await self.app(scope, receive, drained)
 
     async def _drain(self) -> None:
-        """Bring out what is left. An observer that was given is its giver's to close."""
-        if self._given is not None:
-            await self._given.aflush(self._given.settings.drain_timeout, final=True)
+        """Bring out what is left. Only an observer of our own is ours to close: a lifespan may come again, and finds the others as they were."""
+        observer = self.observer
+        if self._own is not None:
+            await observer.ashutdown()
         else:
-            await self.observer.ashutdown()
+            await observer.aflush(observer.settings.drain_timeout, final=True)
 
 
 def begin(observer: Observer, scope: AsgiScope) -> Scope:

@@ -392,6 +392,21 @@ def test_an_observer_that_was_given_is_drained_and_left_open(asgi, timed):
     assert (False, 1) == (timed.observer.closed, len(timed.requests))
 
 
+def test_the_default_observer_is_drained_and_left_open(asgi):
+    """What `configure` was given holds for the next lifespan too: nothing falls back to files of a default's own."""
+    memory = MemoryExporter()
+    configured = llm_observe.configure(exporters=[memory], batch_age=60)
+    try:
+        app = LLMObserveMiddleware(living())
+        with llm_observe.scope("last"):
+            pass
+        asgi.talk(app, {"type": "lifespan"}, *LIFE)
+
+        assert (1, False, configured) == (len(memory.requests), configured.closed, app.observer)
+    finally:
+        configured.shutdown()
+
+
 @pytest.mark.parametrize("moment", ["startup", "shutdown"])
 def test_a_lifespan_that_fails_is_drained_as_well(asgi, moment):
     """The message of the failure goes on."""

@@ -195,7 +195,7 @@ def _exporters(observer: Observer) -> Iterator[Finding]:
         yield Finding(topic, "problem", "none: nothing that is recorded goes anywhere")
     for name, channel in observer.channels.items():
         exporter: Any = channel.exporter
-        address = getattr(exporter, "url", None) or getattr(exporter, "_where", None)
+        address = getattr(exporter, "url", None)
         if isinstance(getattr(exporter, "directory", None), Path):
             yield _directory(topic, name, exporter.directory)
         elif isinstance(address, str) and urlsplit(address).hostname:

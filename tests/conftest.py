@@ -2,9 +2,11 @@
 
 import os
 import signal
+from collections.abc import Iterator
 
 import pytest
 
+from llm_observe._runtime.observer import _living
 from llm_observe.settings import PREFIX
 
 # A shell that starts us in the background has us ignore Ctrl-C, and whatever we start inherits that: what is to end by it would hang.
@@ -17,3 +19,12 @@ def no_settings_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """No `LLM_OBSERVE_*` of whoever runs the tests reaches them."""
     for name in [name for name in os.environ if name.startswith(PREFIX)]:
         monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def no_observer_left_behind() -> Iterator[None]:
+    """The observers that a test brought about end with it: the next one finds none of their threads."""
+    before = set(_living)
+    yield
+    for observer in set(_living) - before:
+        observer.shutdown(0)

@@ -14,7 +14,7 @@ import nox
 HERE = Path(__file__).parent
 PYTHONS = nox.project.python_versions(tomllib.loads((HERE / "pyproject.toml").read_text()))
 WHEELS = HERE / ".nox" / "wheels"
-COVERAGE = {"COVERAGE_FILE": str(HERE / ".nox" / "coverage" / "data")}  # absolute: tests start processes in other folders
+COVERAGE = {"COVERAGE_FILE": str(HERE / ".nox" / "covered" / "data")}  # absolute: tests start processes in other folders
 
 # Real servers run in some tests: a file's tests stay in one worker, in their order.
 PYTEST = ["-m", "pytest", "-n", "2", "--dist", "loadfile"]
@@ -49,7 +49,7 @@ def wheel(session: nox.Session) -> None:
 @nox.session(python=PYTHONS, requires=["wheel"])
 def tests(session: nox.Session) -> None:
     """The wheel with every extra: all tests, and every example in README and docs."""
-    session.install(f"llm-observe[all] @ file://{built()}", "--group", "tests")
+    session.install(f"llm-observe[all] @ file://{built()}", "--group", "tests", "--group", "sockets")
     Path(COVERAGE["COVERAGE_FILE"]).parent.mkdir(parents=True, exist_ok=True)
     session.run("coverage", "run", *PYTEST, *session.posargs, env=COVERAGE)
     if not session.posargs:  # a selection of tests covers a selection of lines

@@ -1,4 +1,4 @@
-"""Recorded traffic of real providers, where it is at hand: beside the repository, or where LLM_OBSERVE_CORPUS says.
+"""Recorded traffic of real providers, where it is at hand: beside the repository, or where CORPUS_OF_EXCHANGES says.
 
 Without it these tests are skipped, but not in CI.
 """
@@ -19,12 +19,12 @@ from llm_observe.cli.decode import Recorded, exchange_of
 from llm_observe.records import Decoded, Exchange
 from llm_observe.wire import decode
 
-CORPUS = Path(os.environ.get("LLM_OBSERVE_CORPUS") or Path(__file__).resolve().parents[3] / "shared" / "corpus")
+CORPUS = Path(os.environ.get("CORPUS_OF_EXCHANGES") or Path(__file__).resolve().parents[3] / "shared" / "corpus")
 FORMATS = ["openai.chat", "anthropic.messages"]
 LEAST = 99.5  # percent of fields
 
 pytestmark = pytest.mark.skipif(
-    not CORPUS.is_dir() and "CI" not in os.environ, reason=f"no corpus at {CORPUS}; LLM_OBSERVE_CORPUS may name another place"
+    not CORPUS.is_dir() and "CI" not in os.environ, reason=f"no corpus at {CORPUS}; CORPUS_OF_EXCHANGES may name another place"
 )
 
 

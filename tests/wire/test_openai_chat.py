@@ -435,7 +435,10 @@ def test_cloudflare_wraps_the_answer(openai):
         ({"error": {"message": "m", "code": 400}}, Error(type="400", message="m")),
         ({"error": {"message": "m", "code": "40013"}}, Error(type="40013", message="m")),
         ([{"error": {"message": "m", "code": 400, "status": "INVALID_ARGUMENT"}}], Error(type="INVALID_ARGUMENT", message="m", code="400")),
-        ({"object": "error", "message": "m", "type": "BadRequestError", "code": 400}, Error(type="BadRequestError", message="m", code="400")),
+        (
+            {"object": "error", "message": "m", "type": "BadRequestError", "code": 400},
+            Error(type="BadRequestError", message="m", code="400"),
+        ),
         ({"object": "error", "message": {"message": "m"}}, Error(type="400", message="m")),
         ({"error": "m"}, Error(type="400", message="m")),
         ({"error": "m", "error_type": "validation"}, Error(type="validation", message="m")),

@@ -6,6 +6,7 @@ or an `await` of the user's: see `scope.py`.
 
 import functools
 import inspect
+from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator
 from contextlib import contextmanager
 from types import TracebackType
@@ -17,23 +18,19 @@ from llm_observe._runtime.scope import Frame, frame
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class Section:
+class Section(ABC):
     """What :class:`step`, :class:`scope` and :class:`record_call` have in common."""
 
     _before: Frame | None = None
     _here: Frame | None = None
 
-    def again(self) -> Self:
-        """A fresh one of the same kind: a decorated function may run many times at once."""
-        raise NotImplementedError
-
+    @abstractmethod
     def begin(self) -> Frame:
         """Start, and return the frame to be in."""
-        raise NotImplementedError
 
+    @abstractmethod
     def end(self, error: BaseException | None) -> None:
         """Be done, with *error* where one left the section: hand over."""
-        raise NotImplementedError
 
     def __enter__(self) -> Self:
         self._before = frame.get()
@@ -59,8 +56,16 @@ class Section:
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         self.__exit__(kind, error, traceback)
 
+
+class Wrapper(Section):
+    """A section that is also a decorator."""
+
+    @abstractmethod
+    def again(self) -> Self:
+        """A fresh one of the same kind: a decorated function may run many times at once."""
+
     def __call__(self, function: F) -> F:
-        around: Callable[[Section, Any], Any]
+        around: Callable[[Wrapper, Any], Any]
         if inspect.isasyncgenfunction(function):
             around = _async_generator
         elif inspect.isgeneratorfunction(function):
@@ -72,7 +77,7 @@ class Section:
         return cast("F", functools.wraps(function)(around(self, function)))
 
 
-def _function(section: Section, function: Callable[..., Any]) -> Callable[..., Any]:
+def _function(section: Wrapper, function: Callable[..., Any]) -> Callable[..., Any]:
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         with section.again():
             return function(*args, **kwargs)
@@ -80,7 +85,7 @@ def _function(section: Section, function: Callable[..., Any]) -> Callable[..., A
     return wrapper
 
 
-def _coroutine(section: Section, function: Callable[..., Any]) -> Callable[..., Any]:
+def _coroutine(section: Wrapper, function: Callable[..., Any]) -> Callable[..., Any]:
     async def wrapper(*args: Any, **kwargs: Any) -> Any:
         with section.again():
             return await function(*args, **kwargs)
@@ -88,7 +93,7 @@ def _coroutine(section: Section, function: Callable[..., Any]) -> Callable[..., 
     return wrapper
 
 
-def _generator(section: Section, function: Callable[..., Generator[Any, Any, Any]]) -> Callable[..., Generator[Any, Any, Any]]:
+def _generator(section: Wrapper, function: Callable[..., Generator[Any, Any, Any]]) -> Callable[..., Generator[Any, Any, Any]]:
     def wrapper(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
         generator = function(*args, **kwargs)
         paused = _Paused(section.again())
@@ -118,7 +123,7 @@ def _generator(section: Section, function: Callable[..., Generator[Any, Any, Any
     return wrapper
 
 
-def _async_generator(section: Section, function: Callable[..., AsyncGenerator[Any, Any]]) -> Callable[..., AsyncGenerator[Any, Any]]:
+def _async_generator(section: Wrapper, function: Callable[..., AsyncGenerator[Any, Any]]) -> Callable[..., AsyncGenerator[Any, Any]]:
     async def wrapper(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
         generator = function(*args, **kwargs)
         paused = _Paused(section.again())
@@ -151,7 +156,7 @@ def _async_generator(section: Section, function: Callable[..., AsyncGenerator[An
 class _Paused:
     """A section around a generator: in force while the generator runs, put aside while its consumer has the word."""
 
-    def __init__(self, section: Section) -> None:
+    def __init__(self, section: Wrapper) -> None:
         self._section, self._inside = section, section.begin()
         self.failed: BaseException | None = None
 

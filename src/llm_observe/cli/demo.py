@@ -110,7 +110,7 @@ def served(app: Any) -> Iterator[str]:
     import uvicorn
 
     listener = socket.create_server(("127.0.0.1", 0), backlog=512)
-    server = uvicorn.Server(uvicorn.Config(app, log_level="critical", lifespan="on", timeout_graceful_shutdown=5))
+    server = uvicorn.Server(uvicorn.Config(app, log_level="critical", lifespan="on", ws="none", timeout_graceful_shutdown=5))
 
     def serve() -> None:
         with contextlib.suppress(SystemExit):  # how uvicorn says that it cannot start

@@ -10,7 +10,7 @@ from llm_observe.records import AnyRecord, Call, Input, Message, Output, Step, T
 def content(level: str) -> Callable[[AnyRecord], AnyRecord] | None:
     """The processor for *level*: None where there is nothing to take away.
 
-    ``metadata`` keeps who spoke, in how many parts, and the names of tools offered; ``none`` keeps the counts only.
+    ``none`` keeps counts and the names of the tools offered; ``metadata`` keeps who spoke and how each answer ended besides.
     """
     return {"full": None, "metadata": outline, "none": bare}[level]
 

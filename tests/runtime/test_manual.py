@@ -795,9 +795,3 @@ def test_without_an_observer_one_is_made_from_the_environment(monkeypatch, tmp_p
     assert llm_observe.flush()
     assert "first" in "".join(file.read_text() for file in tmp_path.glob("**/*.jsonl"))
     llm_observe.shutdown()
-
-
-def test_a_call_told_by_hand_is_no_decorator():
-    """What was asked and answered is known inside the block only."""
-    with pytest.raises(TypeError, match="not callable"):
-        llm_observe.record_call("m", provider="p")(print)

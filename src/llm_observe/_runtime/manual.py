@@ -6,13 +6,13 @@ from llm_observe._runtime.default import default
 from llm_observe._runtime.items import StepEnded, Told, kept, last_attempt, next_serial
 from llm_observe._runtime.observer import Observer
 from llm_observe._runtime.scope import SUPPRESSED, Frame, Scope, current, frame
-from llm_observe._runtime.section import Section, Wrapper, facts
+from llm_observe._runtime.section import Section, facts
 from llm_observe.records import CallRequest
 
 PARAMETERS = frozenset(CallRequest.__struct_fields__) - {"model"}
 
 
-class step(Wrapper):  # noqa: N801 - used as a decorator and in `with`
+class step(Section):  # noqa: N801 - used as a decorator and in `with`
     """A named part of a request's work: retrieval, a tool, a chain. Calls made inside have it as parent.
 
     ::
@@ -67,7 +67,7 @@ class step(Wrapper):  # noqa: N801 - used as a decorator and in `with`
         )
 
 
-class scope(Wrapper):  # noqa: N801 - used as a decorator and in `with`
+class scope(Section):  # noqa: N801 - used as a decorator and in `with`
     """A job, a script, a message from a queue: what a web request is elsewhere. Calls inside join its record.
 
     ::

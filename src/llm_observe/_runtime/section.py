@@ -25,6 +25,10 @@ class Section(ABC):
     _here: Frame | None = None
 
     @abstractmethod
+    def again(self) -> Self:
+        """A fresh one of the same kind: a decorated function may run many times at once."""
+
+    @abstractmethod
     def begin(self) -> Frame:
         """Start, and return the frame to be in."""
 
@@ -56,16 +60,8 @@ class Section(ABC):
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         self.__exit__(kind, error, traceback)
 
-
-class Wrapper(Section):
-    """A section that is also a decorator."""
-
-    @abstractmethod
-    def again(self) -> Self:
-        """A fresh one of the same kind: a decorated function may run many times at once."""
-
     def __call__(self, function: F) -> F:
-        around: Callable[[Wrapper, Any], Any]
+        around: Callable[[Section, Any], Any]
         if inspect.isasyncgenfunction(function):
             around = _async_generator
         elif inspect.isgeneratorfunction(function):
@@ -77,7 +73,7 @@ class Wrapper(Section):
         return cast("F", functools.wraps(function)(around(self, function)))
 
 
-def _function(section: Wrapper, function: Callable[..., Any]) -> Callable[..., Any]:
+def _function(section: Section, function: Callable[..., Any]) -> Callable[..., Any]:
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         with section.again():
             return function(*args, **kwargs)
@@ -85,7 +81,7 @@ def _function(section: Wrapper, function: Callable[..., Any]) -> Callable[..., A
     return wrapper
 
 
-def _coroutine(section: Wrapper, function: Callable[..., Any]) -> Callable[..., Any]:
+def _coroutine(section: Section, function: Callable[..., Any]) -> Callable[..., Any]:
     async def wrapper(*args: Any, **kwargs: Any) -> Any:
         with section.again():
             return await function(*args, **kwargs)
@@ -93,7 +89,7 @@ def _coroutine(section: Wrapper, function: Callable[..., Any]) -> Callable[..., 
     return wrapper
 
 
-def _generator(section: Wrapper, function: Callable[..., Generator[Any, Any, Any]]) -> Callable[..., Generator[Any, Any, Any]]:
+def _generator(section: Section, function: Callable[..., Generator[Any, Any, Any]]) -> Callable[..., Generator[Any, Any, Any]]:
     def wrapper(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
         generator = function(*args, **kwargs)
         paused = _Paused(section.again())
@@ -123,7 +119,7 @@ def _generator(section: Wrapper, function: Callable[..., Generator[Any, Any, Any
     return wrapper
 
 
-def _async_generator(section: Wrapper, function: Callable[..., AsyncGenerator[Any, Any]]) -> Callable[..., AsyncGenerator[Any, Any]]:
+def _async_generator(section: Section, function: Callable[..., AsyncGenerator[Any, Any]]) -> Callable[..., AsyncGenerator[Any, Any]]:
     async def wrapper(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
         generator = function(*args, **kwargs)
         paused = _Paused(section.again())
@@ -156,7 +152,7 @@ def _async_generator(section: Wrapper, function: Callable[..., AsyncGenerator[An
 class _Paused:
     """A section around a generator: in force while the generator runs, put aside while its consumer has the word."""
 
-    def __init__(self, section: Wrapper) -> None:
+    def __init__(self, section: Section) -> None:
         self._section, self._inside = section, section.begin()
         self.failed: BaseException | None = None
 

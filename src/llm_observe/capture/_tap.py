@@ -11,7 +11,6 @@ from llm_observe._runtime.items import Captured, last_attempt, next_serial
 from llm_observe._runtime.observer import Observer
 from llm_observe._runtime.scope import SUPPRESSED, frame
 from llm_observe.records import End, Exchange
-from llm_observe.wire import may_be_call
 
 
 class AllowedHeaders(dict[bytes, str]):
@@ -85,7 +84,6 @@ class Tap(Captured):
     def headers(self, status_code: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
         """The answer has begun."""
         exchange = self.exchange
-        exchange.headers_at = self._now()
         exchange.status_code = status_code
         exchange.response_headers = RESPONSE_HEADERS.pick(headers)
 
@@ -169,10 +167,8 @@ class Tap(Captured):
             exchange.tail_times.popleft()  # type: ignore[attr-defined]
 
 
-def observer_here(method: str, path: bytes) -> Observer | None:
-    """Who is to be told of a request to *path*: nobody, when it is no model call, or our own exporters', or nobody observes."""
-    if not may_be_call(method, path):
-        return None
+def observer_here() -> Observer | None:
+    """Who is to be told of a call made now: nobody, when it is our own exporters', or nobody observes."""
     here = frame.get()
     if here is SUPPRESSED:
         return None

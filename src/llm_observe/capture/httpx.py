@@ -13,6 +13,7 @@ from typing import Any
 from llm_observe._runtime.default import existing
 from llm_observe.capture._tap import REQUEST_HEADERS, Tap, observer_here
 from llm_observe.records import Exchange
+from llm_observe.wire import may_be_call
 
 MARK = "__llm_observe__"
 """The attribute of a watched ``send`` that holds its :class:`Hook`. It shows through patches that are made as patches should be."""
@@ -36,7 +37,9 @@ def begin(hook: Hook, request: Any) -> Tap | None:
             return None
         url = request.url
         path = url.raw_path
-        observer = observer_here(method, path)
+        if not may_be_call(method, path):
+            return None
+        observer = observer_here()
         if observer is None or not hook.active:
             return None
         try:

@@ -26,7 +26,6 @@ class Exchange(msgspec.Struct, kw_only=True, gc=False):
     began: int = 0
     status_code: int | None = None
     response_headers: dict[str, str] = {}
-    headers_at: int | None = None
     chunks: list[bytes] = []
     chunk_times: list[int] = []
     tail: list[bytes] = []  # the last chunks of a response too long to keep whole

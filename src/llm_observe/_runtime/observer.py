@@ -26,8 +26,8 @@ class Observer:
     """Records what happens and hands it to its exporters.
 
     ``Observer(exporters=[...], content="metadata")`` takes every setting by keyword; the environment and the defaults fill in the
-    rest, or a *settings* object does. It starts by itself with the first record, or with :meth:`start`, and ends with :meth:`shutdown`; leaving it as a context
-    manager does the same, and so does the end of the process. Several may live side by side.
+    rest, or a *settings* object does. It starts by itself with the first record, or with :meth:`start`, and ends with
+    :meth:`shutdown`; leaving it as a context manager does the same, and so does the end of the process. Several may live side by side.
 
     :raises SettingsError: for a setting that does not exist or does not fit.
     """

@@ -56,7 +56,7 @@ def frames(item: SybilItem, failure: pytest.ExceptionInfo[BaseException]) -> Any
 
 
 chosen = SybilItem._traceback_filter  # noqa: SLF001 - there is no other way in
-SybilItem._traceback_filter = frames  # noqa: SLF001
+SybilItem._traceback_filter = frames  # noqa: SLF001 - as above
 
 pytest_collect_file = Sybil(
     parsers=[PythonCodeBlockParser(), SkipParser()], patterns=["README.md", "docs/*.md"], setup=begin, teardown=end

@@ -132,7 +132,7 @@ def client_scenarios() -> list[Scenario]:
         return time.perf_counter_ns() - began
 
     def on_loop(make: Callable[[], Awaitable[int]]) -> Callable[[], int]:
-        return lambda: loop.run_until_complete(make())  # type: ignore[arg-type]
+        return lambda: loop.run_until_complete(make())
 
     small, large = prompt(1000), prompt(100_000)
     return [
@@ -323,7 +323,7 @@ print(base, max(peak, rss()), balanced, dict(next(iter(stats.exporters.values())
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     base, peak, balanced, dropped = done.stdout.strip().split(" ", 3)
-    return {"growth_mib": (float(peak) - float(base)) / 2**20, "balanced": balanced == "True", "dropped": dropped}  # type: ignore[dict-item]
+    return {"growth_mib": (float(peak) - float(base)) / 2**20, "balanced": balanced == "True", "dropped": dropped}
 
 
 def rss() -> int:

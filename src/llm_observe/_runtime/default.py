@@ -15,7 +15,7 @@ _default: Observer | None = None
 
 def _in_child() -> None:
     """In a forked child: a lock that another thread held is held by nobody who could let go of it."""
-    global _lock  # noqa: PLW0603
+    global _lock  # noqa: PLW0603 - the lock of the one default there is
     _lock = threading.Lock()
 
 

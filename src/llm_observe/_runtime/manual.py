@@ -107,11 +107,11 @@ class scope(Section):  # noqa: N801 - used as a decorator and in `with`
                 self._inner.disconnected = True
         self._inner.finish()
 
-    def __enter__(self) -> Scope:  # type: ignore[override]
+    def __enter__(self) -> Scope:  # type: ignore[override]  # `with` gives what users tag and read, not the section
         super().__enter__()
         return self._inner
 
-    async def __aenter__(self) -> Scope:  # type: ignore[override]
+    async def __aenter__(self) -> Scope:  # type: ignore[override]  # as above
         return self.__enter__()
 
 

@@ -231,6 +231,7 @@ class Observer:
             filtered=self.sink.filtered,
             shed=handover.shed,
             errors=self.guard.errors,
+            restarts=self.sink.restarts,
             running=self.sink.running,
             exporters={
                 name: channel.stats(captured=captured, upstream_dropped=upstream, upstream_waiting=waiting + assembler.pending)

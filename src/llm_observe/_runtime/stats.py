@@ -31,7 +31,8 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True):
 
     ``waiting`` and ``waiting_bytes`` stand at the hand-over, ``pending`` are failed attempts that may still be retried, ``folded``
     retries that joined a call, ``ignored`` traffic that turned out to be no model call, ``shed`` items accepted without their
-    content, ``errors`` failures of our own that the application never saw.
+    content, ``errors`` failures of our own that the application never saw, ``restarts`` how often
+    the background loop had to begin anew after one.
     """
 
     accepted: int
@@ -43,5 +44,6 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True):
     filtered: int
     shed: int
     errors: int
+    restarts: int
     running: bool
     exporters: dict[str, ExporterStats]

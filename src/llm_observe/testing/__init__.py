@@ -86,7 +86,8 @@ def recording(*, timeout: float = 10.0, **settings: Any) -> Iterator[Recorded]:
     :class:`~llm_observe.Settings`; recording is on, whatever the environment says. The observer outlasts the shutdown of the app under
     test, so that an app can be started several times. The default observer of before is back afterwards.
     """
-    wsgi.followed = wsgi.followed or {}
+    before = wsgi.followed
+    wsgi.followed = {} if before is None else before
     memory = MemoryExporter()
     exporters = (memory, *settings.pop("exporters", ()))
     observer = _Lasting(**{"enabled": True, "strict": True, **settings, "exporters": exporters})
@@ -95,6 +96,7 @@ def recording(*, timeout: float = 10.0, **settings: Any) -> Iterator[Recorded]:
             yield Recorded(observer, memory, timeout=timeout)
     finally:
         observer.close()
+        wsgi.followed = before
     observer.complain()
 
 

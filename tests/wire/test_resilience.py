@@ -36,7 +36,8 @@ def pieces(data: bytes, cuts: list[float]) -> list[bytes]:
 def without_cuts(decoded: Decoded) -> Decoded:
     """What does not tell how the bytes arrived."""
     wire = msgspec.structs.replace(decoded.wire, chunk_count=None)
-    return msgspec.structs.replace(decoded, wire=wire, first_chunk_at=None)
+    response = msgspec.structs.replace(decoded.response, chunk_gaps=())
+    return msgspec.structs.replace(decoded, wire=wire, response=response, first_chunk_at=None, first_content_at=None)
 
 
 def sound(decoded: object) -> Decoded:

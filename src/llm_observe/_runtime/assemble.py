@@ -196,7 +196,11 @@ class Assembler:
         first, last, decoded = settled.first.exchange, settled.last.exchange, settled.decoded
         scope = settled.first.scope
         if decoded.first_chunk_at is not None:
-            response = msgspec.structs.replace(decoded.response, time_to_first_chunk=(decoded.first_chunk_at - first.began) / 1e9)
+            response = msgspec.structs.replace(
+                decoded.response,
+                time_to_first_chunk=(decoded.first_chunk_at - first.began) / 1e9,
+                time_to_first_content=None if decoded.first_content_at is None else (decoded.first_content_at - first.began) / 1e9,
+            )
             decoded = msgspec.structs.replace(decoded, response=response)
         call = call_of(
             decoded,
@@ -236,6 +240,8 @@ def attempt(exchange: Exchange, decoded: Decoded) -> Attempt:
         error_type=decoded.error.type if decoded.error else None,
         provider_request_id=decoded.provider_request_id,
         retry_after=decoded.retry_after,
+        processing_time=decoded.processing_time,
+        rate_limits=decoded.rate_limits,
     )
 
 

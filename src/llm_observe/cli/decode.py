@@ -157,6 +157,8 @@ def recorded_call(id: str, exchange: Exchange, decoded: Decoded) -> Call:
         error_type=decoded.error.type if decoded.error else None,
         provider_request_id=decoded.provider_request_id,
         retry_after=decoded.retry_after,
+        processing_time=decoded.processing_time,
+        rate_limits=decoded.rate_limits,
     )
     return call_of(decoded, id=id, trace_id=digest[:32], span_id=digest[32:48], started_at=started_at, duration=0.0, attempts=(attempt,))
 

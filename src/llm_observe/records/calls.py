@@ -9,12 +9,16 @@ from llm_observe.records.facts import (
     Attempt,
     CallRequest,
     CallResponse,
+    Conversation,
     Cut,
+    Embeddings,
     Error,
     Input,
     Operation,
     Output,
+    Prompt,
     Provider,
+    RateLimit,
     ScopeInfo,
     Server,
     Tool,
@@ -40,10 +44,16 @@ class Decoded(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     input: Input = Input()
     output: Output = Output()
     tool: Tool = Tool()
+    conversation: Conversation | None = None
+    prompt: Prompt | None = None
+    embeddings: Embeddings | None = None
     error: Error | None = None
     provider_request_id: str | None = None
     retry_after: float | None = None  # seconds
+    processing_time: float | None = None  # seconds
+    rate_limits: tuple[RateLimit, ...] = ()
     first_chunk_at: int | None = None  # perf_counter_ns of the read that completed the first data event
+    first_content_at: int | None = None  # of the one that completed the first event with something of the answer in it
     truncated: dict[str, Cut] = msgspec.field(default_factory=dict)
 
 
@@ -79,6 +89,9 @@ class Call(Record, tag="call", frozen=True, kw_only=True):
     input: Input = Input()
     output: Output = Output()
     tool: Tool = Tool()
+    conversation: Conversation | None = None
+    prompt: Prompt | None = None
+    embeddings: Embeddings | None = None
     attempts: tuple[Attempt, ...] = ()
     truncated: dict[str, Cut] = msgspec.field(default_factory=dict)
 

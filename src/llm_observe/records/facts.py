@@ -41,6 +41,12 @@ class ReasoningRequest(Shape, frozen=True, kw_only=True):
     level: str
 
 
+class PreviousResponse(Shape, frozen=True, kw_only=True):
+    """``gen_ai.request.previous_response.id``: the answer that the provider is to go on from."""
+
+    id: str
+
+
 class CallRequest(Shape, frozen=True, kw_only=True):
     """``gen_ai.request.*``: what was asked for."""
 
@@ -57,15 +63,25 @@ class CallRequest(Shape, frozen=True, kw_only=True):
     choice: Choice | None = None
     reasoning: ReasoningRequest | None = None
     service_tier: str | None = None
+    previous_response: PreviousResponse | None = None
+    encoding_formats: tuple[str, ...] = ()
+    guardrail: str | None = None  # ``aws.bedrock.guardrail.id``
 
 
 class CallResponse(Shape, frozen=True, kw_only=True):
-    """``gen_ai.response.*``: what came back. ``time_to_first_chunk`` is in seconds from the start of the call."""
+    """``gen_ai.response.*``: what came back. Times are seconds from the start of the call.
+
+    ``chunk_gaps`` has the microseconds from each chunk of a stream to the next: chunk *n* came at ``time_to_first_chunk`` and the
+    sum of the first *n* of them. Chunks that came in one read are 0 apart.
+    """
 
     id: str | None = None
     model: str | None = None
     finish_reasons: tuple[str, ...] = ()
+    status: str | None = None  # where the answer names one: of the Responses and Interactions kind
     time_to_first_chunk: float | None = None
+    time_to_first_content: float | None = None
+    chunk_gaps: tuple[int, ...] = ()
     embedding_count: int | None = None
     service_tier: str | None = None
     system_fingerprint: str | None = None
@@ -83,6 +99,14 @@ class OutputTokens(Shape, frozen=True, kw_only=True):
     output_tokens: int
 
 
+class Modality(Shape, frozen=True, kw_only=True):
+    """``gen_ai.usage.{text,image,audio}.*``: the tokens of one kind, where they are told apart."""
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cache_read: InputTokens | None = None
+
+
 class Usage(Shape, frozen=True, kw_only=True):
     """``gen_ai.usage.*``: totals, cached tokens inside ``input_tokens``, reasoning inside ``output_tokens``."""
 
@@ -91,6 +115,35 @@ class Usage(Shape, frozen=True, kw_only=True):
     cache_read: InputTokens | None = None
     cache_write: InputTokens | None = None
     reasoning: OutputTokens | None = None
+    text: Modality | None = None
+    image: Modality | None = None
+    audio: Modality | None = None
+
+
+class Conversation(Shape, frozen=True, kw_only=True):
+    """``gen_ai.conversation.*``: the conversation that the provider keeps, where the call names one."""
+
+    id: str | None = None
+    compacted: bool | None = None  # only ever true
+
+
+class Prompt(Shape, frozen=True, kw_only=True):
+    """``gen_ai.prompt.*``: the template that the provider keeps, where the call names one."""
+
+    name: str
+    version: str | None = None
+
+
+class Dimension(Shape, frozen=True, kw_only=True):
+    """``gen_ai.embeddings.dimension.count``."""
+
+    count: int
+
+
+class Embeddings(Shape, frozen=True, kw_only=True):
+    """``gen_ai.embeddings.*``: how long the vectors are. The vectors are never recorded."""
+
+    dimension: Dimension
 
 
 class Input(Shape, frozen=True, kw_only=True):
@@ -101,10 +154,11 @@ class Input(Shape, frozen=True, kw_only=True):
 
 
 class Output(Shape, frozen=True, kw_only=True):
-    """What came back: one message a choice. ``type`` is ``gen_ai.output.type`` where the request names one."""
+    """What came back: one message a choice. ``type`` is ``gen_ai.output.type``, ``schema`` the JSON schema, where the request names one."""
 
     messages: tuple[Message, ...] = ()
     type: str | None = None
+    schema: object = None
 
 
 class Tool(Shape, frozen=True, kw_only=True):
@@ -114,15 +168,28 @@ class Tool(Shape, frozen=True, kw_only=True):
 
 
 class Error(Shape, frozen=True, kw_only=True):
-    """``error.type`` as the provider or the client names it, and its words; ``code`` where the provider has a finer word besides."""
+    """``error.type`` as the provider or the client names it, and its words; ``code`` where the provider has a finer word besides.
+
+    ``permanent``: to try again will not help, though the status says that it may (no quota left, a bill not paid).
+    """
 
     type: str
     message: str | None = None
     code: str | None = None
+    permanent: bool | None = None  # only ever true
+
+
+class RateLimit(Shape, frozen=True, kw_only=True):
+    """What is left of one of the provider's limits, as its headers tell. ``reset`` is seconds from the answer."""
+
+    name: str  # requests, tokens, input_tokens ...
+    limit: int | None = None
+    remaining: int | None = None
+    reset: float | None = None
 
 
 class Attempt(Shape, frozen=True, kw_only=True):
-    """One HTTP attempt inside a call. Durations are seconds."""
+    """One HTTP attempt inside a call. Durations are seconds; ``processing_time`` is what the provider says it took itself."""
 
     started_at: datetime
     duration: float
@@ -130,6 +197,8 @@ class Attempt(Shape, frozen=True, kw_only=True):
     error_type: str | None = None
     provider_request_id: str | None = None
     retry_after: float | None = None
+    processing_time: float | None = None
+    rate_limits: tuple[RateLimit, ...] = ()
 
 
 class Wire(Shape, frozen=True, kw_only=True):

@@ -8,9 +8,10 @@ class Part(Shape, tag_field="type", frozen=True):
 
 
 class Text(Part, tag="text", frozen=True, kw_only=True):
-    """What was said."""
+    """What was said. ``citations`` are what it stands on, as the provider has them, without opaque members."""
 
     content: str
+    citations: tuple[object, ...] = ()
 
 
 class Reasoning(Part, tag="reasoning", frozen=True, kw_only=True):

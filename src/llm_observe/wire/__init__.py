@@ -5,6 +5,7 @@ the sink. Formats are rows of a table in :mod:`llm_observe.wire.formats`.
 """
 
 from llm_observe.wire.decoding import Unknown, decode
-from llm_observe.wire.formats import Format, may_be_call, recognise
+from llm_observe.wire.format import Format
+from llm_observe.wire.formats import may_be_call, recognise
 
 __all__ = ["Format", "Unknown", "decode", "may_be_call", "recognise"]

@@ -4,7 +4,20 @@ from typing import Any
 
 import msgspec
 
-from llm_observe.records import AnyPart, CallRequest, Error, InputTokens, Message, OutputTokens, Text, ToolDefinition, Usage
+from llm_observe.records import (
+    AnyPart,
+    CallRequest,
+    Conversation,
+    Error,
+    InputTokens,
+    Message,
+    Modality,
+    OutputTokens,
+    Prompt,
+    Text,
+    ToolDefinition,
+    Usage,
+)
 from llm_observe.wire.jsonio import integer, mapping, text
 
 UNKNOWN_ERROR = "_OTHER"
@@ -19,6 +32,10 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     count: int | None = None
     tools: tuple[ToolDefinition, ...] = ()
     output_type: str | None = None
+    schema: Any = None  # that the answer is to have
+    conversation: Conversation | None = None
+    prompt: Prompt | None = None
+    dimension: int | None = None  # of the vectors asked for
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,6 +52,11 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     complete: bool | None = True  # whether the answer has its end; None where that cannot be known
     reason: str | None = None  # why something is missing
     request_id: str | None = None  # where the body names it
+    first_content: int | None = None  # which event was the first with something of the answer in it: text, thought, call
+    status: str | None = None
+    embedding_count: int | None = None
+    dimension: int | None = None  # of the vectors
+    conversation: Conversation | None = None
 
 
 _REASONS = {
@@ -54,15 +76,31 @@ def finish_reason(raw: str) -> str:
 
 
 def usage(
-    *, input: int | None, output: int | None, cache_read: int | None = None, cache_write: int | None = None, reasoning: int | None = None
+    *,
+    input: int | None,
+    output: int | None,
+    cache_read: int | None = None,
+    cache_write: int | None = None,
+    reasoning: int | None = None,
+    **modalities: Modality | None,
 ) -> Usage:
-    """A :class:`Usage` of the counts that are known."""
+    """A :class:`Usage` of the counts that are known, by modality too (``text``, ``image``, ``audio``)."""
     return Usage(
         input_tokens=input,
         output_tokens=output,
         cache_read=None if cache_read is None else InputTokens(input_tokens=cache_read),
         cache_write=None if cache_write is None else InputTokens(input_tokens=cache_write),
         reasoning=None if reasoning is None else OutputTokens(output_tokens=reasoning),
+        **modalities,
+    )
+
+
+def modality(input: int | None, output: int | None, cache_read: int | None = None) -> Modality | None:
+    """The tokens of one kind, where there are any: providers write zeros for the kinds they know."""
+    if not (input or output or cache_read):
+        return None
+    return Modality(
+        input_tokens=input or None, output_tokens=output or None, cache_read=InputTokens(input_tokens=cache_read) if cache_read else None
     )
 
 

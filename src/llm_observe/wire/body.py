@@ -1,10 +1,10 @@
 """The response's body, from chunks as they came to one document or a list of events.
 
-The body decides what it is: ``stream: true`` may be answered with a JSON error, and headers lie. Chunks are joined before they are
-split into events, because only the first event's time is of interest.
+The body decides what it is: ``stream: true`` may be answered with a JSON error, and headers lie. Each event is given the instant of
+the read that completed it.
 """
 
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -12,25 +12,37 @@ from llm_observe.records import Exchange
 from llm_observe.wire import sse
 from llm_observe.wire.encoding import Chain
 from llm_observe.wire.jsonio import MALFORMED, load
+from llm_observe.wire.jsonstream import Elements, Lines
 
 GAP = "response too long: middle left out"
 
 _FIELDS = (b"data:", b"event:", b"id:", b"retry:", b":")
+_LINES = ("application/x-ndjson", "application/ndjson", "application/jsonl", "application/stream+json")
+
+
+class Framing(Protocol):
+    """Events out of bytes, fed piece by piece."""
+
+    def feed(self, data: bytes, /) -> list[bytes]:
+        """The events that *data* completes."""
+
+    def close(self) -> list[bytes]:
+        """The event that was still open, if it says something."""
 
 
 class Body(msgspec.Struct, frozen=True, kw_only=True):
     """What was received: events of a stream, or one document, or neither."""
 
     events: list[bytes] | None = None
+    times: list[int] = []  # of each event, the instant of the read that completed it; empty where the reads have none
     document: Any = MALFORMED
-    first_chunk_at: int | None = None
     reason: str | None = None  # why something of it is missing
     lacking: bool = False  # whether we lack its end, which may have come: left out, or not readable for us
     text: bytes = b""  # the beginning, where it is neither
 
 
-def body_of(exchange: Exchange) -> Body:
-    """Read the chunks of *exchange*."""
+def body_of(exchange: Exchange, *, arrays: bool = False) -> Body:
+    """Read the chunks of *exchange*. *arrays*: a JSON array is a stream of its elements."""
     pieces, gap = exchange.chunks, bool(exchange.tail)
     reason, lacking = GAP if gap else None, False
     encoding = "" if exchange.content_decoded else exchange.response_headers.get("content-encoding", "")
@@ -41,12 +53,21 @@ def body_of(exchange: Exchange) -> Body:
         lacking = gap or not chain.to_the_end  # nothing can be unpacked behind a gap
     data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
-    if _is_events(data, exchange.response_headers.get("content-type", "")):
-        events = _across_gap(data, [] if chain else exchange.tail) if gap else sse.events(data)
-        return Body(events=events, first_chunk_at=_first_chunk_at(pieces, exchange.chunk_times), reason=reason, lacking=lacking)
+    content_type = exchange.response_headers.get("content-type", "").lower()
+    if _is_events(data, content_type):
+        events, times = _events(data, pieces, exchange.chunk_times)
+        if gap:
+            events, times = _across_gap(data, [] if chain else exchange.tail), times[:1]
+        return Body(events=events, times=times, reason=reason, lacking=lacking)
+    if arrays and data[:64].lstrip().startswith(b"["):
+        return _framed(Elements(), pieces, exchange.chunk_times, reason=reason, lacking=lacking or gap)
+    if content_type.startswith(_LINES):
+        return _framed(Lines(), pieces, exchange.chunk_times, reason=reason, lacking=lacking or gap)
     document = load(data) if data and not gap else MALFORMED
     if document is not MALFORMED:
         return Body(document=document, reason=reason)
+    if _is_lines(data):
+        return _framed(Lines(), pieces, exchange.chunk_times, reason=reason, lacking=lacking or gap)
     reason = reason or ("response is no JSON" if data else "response has no body")
     return Body(reason=reason, lacking=lacking or gap, text=data[:2000])
 
@@ -55,21 +76,50 @@ def _is_events(data: bytes, content_type: str) -> bool:
     head = data[:64].removeprefix(b"\xef\xbb\xbf").lstrip()
     if head.startswith((b"{", b"[", b"<")):
         return False
-    return content_type.lower().startswith("text/event-stream") or head.startswith(_FIELDS)
+    return content_type.startswith("text/event-stream") or head.startswith(_FIELDS)
+
+
+def _is_lines(data: bytes) -> bool:
+    """JSON lines that say to be something else: the first line is a document by itself, and there are more."""
+    first, newline, rest = data.lstrip().partition(b"\n")
+    return bool(newline) and rest.lstrip().startswith(b"{") and first.startswith(b"{") and load(first) is not MALFORMED
+
+
+def _events(data: bytes, pieces: list[bytes], reads: list[int]) -> tuple[list[bytes], list[int]]:
+    """Server-sent events, each with its instant."""
+    if not reads:
+        return sse.events(data), []
+    if b"\r" in data:
+        return _fed(sse.Sse(), pieces, reads)
+    events, ends = sse.located(data)
+    times, arrived, read = [], 0, -1
+    for end in ends:
+        while arrived < end and read + 1 < len(pieces):
+            read += 1
+            arrived += len(pieces[read])
+        times.append(reads[min(read, len(reads) - 1)])
+    return events, times
+
+
+def _fed(framing: Framing, pieces: list[bytes], reads: list[int]) -> tuple[list[bytes], list[int]]:
+    """What *framing* makes of the pieces, each event with its instant, where the reads have one."""
+    events: list[bytes] = []
+    times: list[int] = []
+    for read, piece in enumerate(pieces):
+        found = framing.feed(piece)
+        events += found
+        if reads and found:
+            times += [reads[min(read, len(reads) - 1)]] * len(found)
+    rest = framing.close()
+    return events + rest, times + reads[-1:] * len(rest)
+
+
+def _framed(framing: Framing, pieces: list[bytes], reads: list[int], *, reason: str | None, lacking: bool) -> Body:
+    events, times = _fed(framing, pieces, reads)
+    return Body(events=events, times=times, reason=reason, lacking=lacking)
 
 
 def _across_gap(head: bytes, tail: list[bytes]) -> list[bytes]:
     """The events before the gap and after it. The one it begins in is dropped, and so is the one it ends in."""
     rest = sse.lines_of(b"".join(tail))
     return sse.Sse().feed(head) + sse.events(rest.partition(b"\n\n")[2])
-
-
-def _first_chunk_at(pieces: list[bytes], times: list[int]) -> int | None:
-    """When the read came that completed the first event with data."""
-    if not times:
-        return None
-    stream = sse.Sse()
-    for at, piece in zip(times, pieces, strict=False):
-        if stream.feed(piece):
-            return at
-    return times[-1] if stream.close() else None

@@ -4,15 +4,40 @@
 the answer lacks its end; else ``ok``.
 """
 
+import operator
+
 import msgspec
 
-from llm_observe.records import CallResponse, Cut, Decoded, Error, Exchange, Input, Message, Operation, Output, Server, Status, Tool, Wire
-from llm_observe.wire.answer import UNKNOWN_ERROR, Answer, Asked, error_of, finish_reason
+from llm_observe.records import (
+    CallResponse,
+    Cut,
+    Decoded,
+    Dimension,
+    Embeddings,
+    Error,
+    Exchange,
+    Input,
+    Message,
+    Operation,
+    Output,
+    Server,
+    Status,
+    Tool,
+    Wire,
+)
+from llm_observe.wire.answer import UNKNOWN_ERROR, Answer, Asked, finish_reason
 from llm_observe.wire.body import Body, body_of
-from llm_observe.wire.formats import Format, matched, request_document
+from llm_observe.wire.format import Format
+from llm_observe.wire.formats import matched, request_document
 from llm_observe.wire.headers import provider_request_id, retry_after
 from llm_observe.wire.jsonio import MALFORMED, encodable, mapping, text
+from llm_observe.wire.limits import processing_time, rate_limits
 from llm_observe.wire.provider import provider_of
+
+_PERMANENT = frozenset(  # wire.md, 6 and 8
+    {"insufficient_quota", "credit_balance_exhausted", "billing_error", "billing_not_active", "billing_hard_limit_reached"}
+    | {"spend_limit_reached", "enforced_spend_limit_reached", "contract_spend_limit_reached", "insufficient_credits"}
+)
 
 SHED = "response left out for want of room"
 
@@ -34,7 +59,7 @@ def decode(exchange: Exchange) -> Decoded | Unknown:
         return Unknown(reason=f"no known format: {exchange.method} {exchange.path[:200]}")
     reason = None
     try:
-        asked = Asked() if body is MALFORMED else form.asked(body, exchange.path)
+        asked = form.asked(None if body is MALFORMED else body, exchange)
     except Exception as error:
         asked, reason = Asked(), f"request not read: {type(error).__name__}"
     try:
@@ -51,15 +76,15 @@ def _answer(form: Format, exchange: Exchange) -> tuple[Body, Answer]:
         return Body(reason=SHED), Answer(complete=None)
     if exchange.status_code is None and not exchange.chunks:
         return Body(), Answer(complete=None)
-    body = body_of(exchange)
-    if body.events is not None:
-        return body, form.streamed(body.events)
     failed = exchange.status_code is not None and exchange.status_code >= 400
+    body = body_of(exchange, arrays=form.arrays and not failed)
+    if body.events is not None:
+        return body, form.streamed(body.events, exchange)
     if body.document is MALFORMED:
         return body, Answer(complete=failed and exchange.end in {"eof", "closed"})  # errors may be a page of HTML
     if failed:
-        return body, Answer(error=error_of(body.document), request_id=text(mapping(body.document).get("request_id")))
-    return body, form.answered(body.document)
+        return body, Answer(error=form.failed(body.document, exchange), request_id=text(mapping(body.document).get("request_id")))
+    return body, form.answered(body.document, exchange)
 
 
 def _decoded(exchange: Exchange, form: Format, asked: Asked, body: Body, answer: Answer, reason: str | None) -> Decoded:
@@ -74,6 +99,8 @@ def _decoded(exchange: Exchange, form: Format, asked: Asked, body: Body, answer:
         for n, (role, parts) in enumerate(answer.choices)
     )
     gap = bool(exchange.tail)
+    first_chunk_at, gaps = _chunks(body)
+    dimension = asked.dimension or answer.dimension
     return Decoded(
         operation=Operation(name=form.operation),
         provider=provider,
@@ -96,18 +123,27 @@ def _decoded(exchange: Exchange, form: Format, asked: Asked, body: Body, answer:
             id=answer.id,
             model=answer.model,
             finish_reasons=reasons,
+            status=answer.status,
+            chunk_gaps=() if gap else gaps,
+            embedding_count=answer.embedding_count,
             service_tier=answer.service_tier,
             system_fingerprint=answer.system_fingerprint,
         ),
         usage=answer.usage,
         system_instructions=asked.system,
         input=Input(messages=asked.messages, count=asked.count),
-        output=Output(messages=messages, type=asked.output_type),
+        output=Output(messages=messages, type=asked.output_type, schema=asked.schema),
         tool=Tool(definitions=asked.tools),
+        conversation=asked.conversation or answer.conversation,
+        prompt=asked.prompt,
+        embeddings=Embeddings(dimension=Dimension(count=dimension)) if dimension else None,
         error=error,
         provider_request_id=encodable(provider_request_id(exchange.response_headers)) or answer.request_id,
         retry_after=retry_after(exchange.response_headers),
-        first_chunk_at=body.first_chunk_at,
+        processing_time=processing_time(exchange.response_headers),
+        rate_limits=rate_limits(exchange.response_headers),
+        first_chunk_at=first_chunk_at,
+        first_content_at=_at(body.times, answer.first_content),
         truncated=_truncated(exchange),
     )
 
@@ -122,8 +158,43 @@ def _status(exchange: Exchange, error: Error | None, *, complete: bool | None) -
     return "truncated" if complete is False else "ok"
 
 
+def _chunks(body: Body) -> tuple[int | None, tuple[int, ...]]:
+    """When the first chunk of the stream came, and the microseconds from each to the next."""
+    if not body.times or body.events is None:
+        return None, ()
+    times = [at for event, at in zip(body.events, body.times, strict=False) if not _is_padding(event)]
+    if not times:
+        return None, ()
+    first = times[0]
+    whole = [(at - first) // 1000 for at in times]  # the gaps add up: each instant is rounded once
+    return first, tuple(map(operator.sub, whole[1:], whole))
+
+
+def _is_padding(event: bytes) -> bool:
+    """Whether an event is no output of the model: a heartbeat, or the mark at the end."""
+    return event == b"[DONE]" or (len(event) < 40 and b'"ping"' in event)
+
+
+def _at(times: list[int], event: int | None) -> int | None:
+    return times[event] if event is not None and event < len(times) else None
+
+
 def _error(exchange: Exchange, body: Body, answer: Answer) -> Error | None:
     """The provider's word; else the HTTP status; else the client's exception."""
+    error = _said_error(exchange, body, answer)
+    if error is not None and _is_permanent(error, exchange.status_code):
+        return msgspec.structs.replace(error, permanent=True)
+    return error
+
+
+def _is_permanent(error: Error, status: int | None) -> bool:
+    """Whether the account is at its end, where the status alone says that it may be tried again."""
+    if status != 429 and status != 402 and (status or 0) < 500:  # noqa: PLR1714
+        return False
+    return error.type in _PERMANENT or error.code in _PERMANENT
+
+
+def _said_error(exchange: Exchange, body: Body, answer: Answer) -> Error | None:
     status = exchange.status_code
     if status is not None and status >= 400:
         if answer.error is None:

@@ -1,87 +1,29 @@
-"""The table of wire formats: one row a format. A new one is a row here and a file beside.
+"""The table of wire formats, and how an exchange finds its row.
 
 Which format an exchange has is read from its path, never from its host: one host serves several formats, and one format is served
-by many hosts. Where a path is one that applications use too, the body has to agree.
+by many hosts. Where a path is one that applications use too, the body has to agree. A new format is a row in its family's package and
+a file beside.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable
 from typing import Any
 
-import msgspec
-
 from llm_observe.records import Exchange
-from llm_observe.wire import anthropic_messages, openai_chat
-from llm_observe.wire.answer import Answer, Asked
+from llm_observe.wire import anthropic, bedrock, cohere, gemini, ollama, openai
 from llm_observe.wire.encoding import Chain
+from llm_observe.wire.format import Format
 from llm_observe.wire.jsonio import MALFORMED, load
-from llm_observe.wire.provider import provider_of
+
+FORMATS: tuple[Format, ...] = (*openai.FORMATS, *anthropic.FORMATS, *gemini.FORMATS, *bedrock.FORMATS, *cohere.FORMATS, *ollama.FORMATS)
+"""Looked through from the first to the last: the more particular path comes first."""
 
 
-class Format(msgspec.Struct, frozen=True, kw_only=True):
-    """One wire format: where it is met and who reads it."""
-
-    name: str
-    operation: str
-    home: str  # the provider the format comes from
-    paths: tuple[str, ...]  # what the path ends in
-    asked: Callable[[Any, str], Asked]  # request document and path
-    answered: Callable[[Any], Answer]  # response document
-    streamed: Callable[[Sequence[bytes]], Answer]  # data of the events
-    agrees: Callable[[Any, Exchange], bool] | None = None  # whether the body fits, where the path alone does not tell
-    dialects: Mapping[str, str] = {}  # provider: the name its own brand of the format goes by
+def _last_word(path: str) -> bytes:
+    return path.replace(":", "/").rpartition("/")[2].encode()
 
 
-def _is_messages_call(body: Any, exchange: Exchange) -> bool:
-    """Chat applications and messengers have a ``/messages`` of their own: look for a model in the body, else at the address."""
-    if type(body) is dict:
-        return type(body.get("model")) is str and type(body.get("messages")) is list
-    if "anthropic-version" in exchange.request_headers:
-        return True
-    return exchange.path.endswith("/v1/messages") and not _provider_guessed(exchange)
-
-
-def _is_raw_predict(body: Any, exchange: Exchange) -> bool:
-    return "/publishers/anthropic/models/" in exchange.path and "/count-tokens:" not in exchange.path
-
-
-def _provider_guessed(exchange: Exchange) -> bool:
-    return provider_of(exchange.host, exchange.port, exchange.path, home="").guessed
-
-
-FORMATS = (
-    Format(
-        name="openai.chat",
-        operation="chat",
-        home="openai",
-        paths=("/chat/completions", "/agents/completions"),
-        asked=openai_chat.asked,
-        answered=openai_chat.answered,
-        streamed=openai_chat.streamed,
-        dialects={"groq": "groq.chat", "mistral_ai": "mistral.chat"},
-    ),
-    Format(
-        name="anthropic.messages",
-        operation="chat",
-        home="anthropic",
-        paths=("/messages",),
-        asked=anthropic_messages.asked,
-        answered=anthropic_messages.answered,
-        streamed=anthropic_messages.streamed,
-        agrees=_is_messages_call,
-    ),
-    Format(  # the same on Vertex AI
-        name="anthropic.messages",
-        operation="chat",
-        home="gcp.vertex_ai",
-        paths=(":rawPredict", ":streamRawPredict"),
-        asked=anthropic_messages.asked,
-        answered=anthropic_messages.answered,
-        streamed=anthropic_messages.streamed,
-        agrees=_is_raw_predict,
-    ),
-)
-
-_LAST_WORDS = frozenset(path.replace(":", "/").rpartition("/")[2].encode() for form in FORMATS for path in form.paths)
+_words = {_last_word(path) for form in FORMATS if form.method == "POST" for path in form.paths}
+_collections = {path.split("/")[-2].encode() for form in FORMATS if form.method == "GET" for path in form.paths}
 
 _QUERY, _FRAGMENT, _VERB = b"?#:"  # as numbers: `in` is ten times faster for a number than for bytes
 
@@ -90,19 +32,28 @@ def may_be_call(method: str, path: bytes) -> bool:
     """Whether an HTTP request may be a model call, by its method and raw path (query and fragment are ignored). O(1).
 
     Runs in the application's request path for every HTTP request of the process, so it looks at the last word of the path only:
-    ``/v1/chat/completions`` or ``/models/x:rawPredict``. :func:`recognise` decides.
+    ``/v1/chat/completions`` or ``/models/x:rawPredict``; of a GET, at the one before: ``/v1/responses/resp_1``. :func:`recognise`
+    decides.
     """
-    if method != "POST":
+    if method != "POST" and method != "GET":  # noqa: PLR1714 - a set or a tuple is slower
         return False
     try:
         if _QUERY in path:
             path = path.partition(b"?")[0]
         if _FRAGMENT in path:
             path = path.partition(b"#")[0]
-        last = path[path.rfind(b"/") + 1 :]
-        return last in _LAST_WORDS or (_VERB in last and last[last.rfind(b":") + 1 :] in _LAST_WORDS)
+        slash = path.rfind(b"/")
+        if method == "GET":
+            return path[path.rfind(b"/", 0, slash) + 1 : slash] in _collections
+        last = path[slash + 1 :]
+        return last in _words or (_VERB in last and last[last.rfind(b":") + 1 :] in _words)
     except (TypeError, AttributeError):  # a client that passes something else: not ours, and not a reason to hurt it
         return False
+
+
+def look_for(paths: Iterable[str]) -> None:
+    """Have :func:`may_be_call` let these paths pass too. For good: hooks are the process's, whoever observes."""
+    _words.update(map(_last_word, paths))
 
 
 def recognise(exchange: Exchange) -> Format | None:
@@ -120,10 +71,8 @@ def request_document(exchange: Exchange) -> Any:
 
 def matched(exchange: Exchange, body: Any) -> Format | None:
     """:func:`recognise`, with the request's body read already."""
-    if exchange.method != "POST":
-        return None
     path = exchange.path.partition("?")[0].partition("#")[0]
     for form in FORMATS:
-        if path.endswith(form.paths):
+        if form.method == exchange.method and form.at(path):
             return form if form.agrees is None or form.agrees(body, exchange) else None
     return None

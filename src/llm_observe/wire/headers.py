@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, timezone
 
-_REQUEST_IDS = (
+REQUEST_IDS = (
     "apim-request-id",  # before x-request-id: it is the one Azure's support asks for
     "request-id",
     "x-request-id",
@@ -19,7 +19,7 @@ _MONTHS = {name: n for n, name in enumerate(["Jan", "Feb", "Mar", "Apr", "May", 
 
 def provider_request_id(headers: Mapping[str, str]) -> str | None:
     """The id under which the provider knows this attempt."""
-    for name in _REQUEST_IDS:
+    for name in REQUEST_IDS:
         if value := headers.get(name):
             return value
     return None
@@ -27,11 +27,11 @@ def provider_request_id(headers: Mapping[str, str]) -> str | None:
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
     """How long the provider asks to be left alone, in seconds. A date counts from the response's own ``date``: no clock here."""
-    milliseconds = _seconds(headers.get("retry-after-ms"))
+    milliseconds = seconds_of(headers.get("retry-after-ms"))
     if milliseconds is not None:
         return milliseconds / 1000
     value = headers.get("retry-after")
-    seconds = _seconds(value)
+    seconds = seconds_of(value)
     if seconds is None and (until := http_date(value)) and (now := http_date(headers.get("date"))):
         return max((until - now).total_seconds(), 0.0)
     return seconds
@@ -48,9 +48,10 @@ def http_date(value: str | None) -> datetime | None:
         return None
 
 
-def _seconds(value: str | None) -> float | None:
+def seconds_of(value: str | None, *, most: float = 1e9) -> float | None:
+    """*value* as a number that is not negative and under *most*."""
     try:
         seconds = float(value or "")
     except ValueError:
         return None
-    return seconds if 0 <= seconds < 1e9 else None
+    return seconds if 0 <= seconds < most else None

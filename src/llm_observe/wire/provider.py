@@ -8,7 +8,7 @@ lower-case names of our own; an Azure AI Foundry resource is ``azure.ai.inferenc
 import re
 from functools import lru_cache
 
-from llm_observe.records import Provider
+from llm_observe.records import Exchange, Provider
 
 _HOSTS = {
     "api.openai.com": "openai",
@@ -87,6 +87,11 @@ def provider_of(host: str, port: int | None, path: str, *, home: str) -> Provide
     if name == "azure.ai.inference" and "/openai/" in path:
         name = "azure.ai.openai"
     return Provider(name=name)
+
+
+def known_host(exchange: Exchange) -> bool:
+    """Whether the exchange went to a provider that a rule here knows."""
+    return not provider_of(exchange.host, exchange.port, exchange.path, home="").guessed
 
 
 @lru_cache(maxsize=64)

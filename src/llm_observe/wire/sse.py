@@ -62,6 +62,20 @@ def events(data: bytes) -> list[bytes]:
     return _split(lines_of(data.removeprefix(_BOM)))
 
 
+def located(data: bytes) -> tuple[list[bytes], list[int]]:
+    """:func:`events`, and for each how many bytes of *data* it took to complete it. Not for data with carriage returns: lines would move."""
+    found: list[bytes] = []
+    ends: list[int] = []
+    data = data.removeprefix(_BOM) if (begun := data.startswith(_BOM)) else data
+    end = len(_BOM) if begun else 0
+    for block in data.split(b"\n\n"):
+        end += len(block) + 2
+        if event := _split(block):
+            found += event
+            ends.append(end)
+    return found, ends
+
+
 def lines_of(data: bytes) -> bytes:
     """*data* with every line end a newline."""
     return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n") if _CR in data else data

@@ -5,7 +5,7 @@ from typing import Any
 from llm_observe.records import AnyPart, Blob, Reasoning, Refusal, Text, ToolCall
 from llm_observe.wire.jsonio import Document, integer, items, load_argument, mapping, text
 from llm_observe.wire.media import blob
-from llm_observe.wire.openai_parts import content_parts, output_parts, reasoning_of
+from llm_observe.wire.openai.parts import content_parts, output_parts, reasoning_of
 
 
 class _Call:
@@ -59,21 +59,21 @@ class Folded:
         self.legacy: _Call | None = None
         self.whole: tuple[AnyPart, ...] = ()
 
-    def add(self, choice: Document) -> None:
-        """One more chunk's word about this choice."""
+    def add(self, choice: Document) -> bool:
+        """One more chunk's word about this choice. Whether it has something of the answer in it."""
         self.reason = text(choice.get("finish_reason")) or self.reason
         delta = choice.get("delta")
         if type(delta) is not dict:
             if type(choice.get("message")) is dict:  # a plain answer in a stream's clothes
                 self.whole = output_parts(choice["message"])
-            return
+            return bool(self.whole)
         content = delta.get("content")
         if type(content) is str:
             self.text.append(content)
         elif content:
             self._add_parts(content_parts(content))
         if len(delta) == 1 and content is not None:
-            return  # by far the most frequent delta
+            return bool(content)  # by far the most frequent delta
         if role := text(delta.get("role")):
             self.role = role
         if thought := reasoning_of(delta):
@@ -88,6 +88,7 @@ class Folded:
         if function := mapping(delta.get("function_call")):
             self.legacy = self.legacy or _Call()
             self.legacy.add({"function": function})
+        return bool(content or thought or refusal or audio or delta.get("tool_calls") or function)
 
     def parts(self) -> tuple[AnyPart, ...]:
         """The message: thoughts, text, refusal, media, calls."""

@@ -7,25 +7,31 @@ and errors stand (reference: wire.md 3.1, 3.2): all places are looked at, whoeve
 from collections.abc import Sequence
 from typing import Any
 
-from llm_observe.records import CallRequest, Choice, Error, ReasoningRequest
+from llm_observe.records import CallRequest, Choice, Error, Exchange, ReasoningRequest
 from llm_observe.wire.answer import Answer, Asked, error_of, unread_reason
 from llm_observe.wire.jsonio import MALFORMED, Document, integer, items, load, mapping, number, text
-from llm_observe.wire.openai_fold import Folded
-from llm_observe.wire.openai_parts import message_of, output_parts, tool_definitions
-from llm_observe.wire.openai_usage import usage_of
+from llm_observe.wire.openai.fold import Folded
+from llm_observe.wire.openai.parts import message_of, output_parts, tool_definitions
+from llm_observe.wire.openai.usage import usage_of
+from llm_observe.wire.provider import known_host
 
 DONE = b"[DONE]"
 
 _LAST = ("usage", "x_groq", "service_tier", "system_fingerprint")  # members of a chunk of which the last one counts
 
 
-def asked(body: Any, path: str) -> Asked:
+def agrees(body: Any, exchange: Exchange) -> bool:
+    """An application may have a ``/chat/completions`` of its own: where the host is nobody's, the body has to be a chat's."""
+    return type(body) is not dict or type(body.get("messages")) is list or known_host(exchange)
+
+
+def asked(body: Any, exchange: Exchange) -> Asked:
     """The request."""
     body = mapping(body)
     messages = body.get("messages")
     return Asked(
         request=CallRequest(
-            model=text(body.get("model")) or text(body.get("agent_id")) or _deployment(path),
+            model=text(body.get("model")) or text(body.get("agent_id")) or deployment(exchange.path),
             stream=True if body.get("stream") is True else None,
             max_tokens=_first(body, "max_completion_tokens", "max_tokens"),
             temperature=number(body.get("temperature")),
@@ -46,7 +52,7 @@ def asked(body: Any, path: str) -> Asked:
     )
 
 
-def answered(document: Any) -> Answer:
+def answered(document: Any, exchange: Exchange) -> Answer:
     """A plain answer."""
     document = _unwrapped(document)
     error = error_of(document)
@@ -68,7 +74,7 @@ def answered(document: Any) -> Answer:
     )
 
 
-def streamed(events: Sequence[bytes]) -> Answer:
+def streamed(events: Sequence[bytes], exchange: Exchange) -> Answer:
     """A stream: ``data: [DONE]`` ends it, or a finish reason for every choice."""
     choices: dict[int, Folded] = {}
     said_id: Any = None  # the first that is not empty: Azure opens with a chunk of empty ones
@@ -76,7 +82,8 @@ def streamed(events: Sequence[bytes]) -> Answer:
     said: Document = {}
     error: Error | None = None
     done, unread = False, 0
-    for event in events:
+    first_content: int | None = None
+    for place, event in enumerate(events):
         if event == DONE:
             done = True
             continue
@@ -101,7 +108,8 @@ def streamed(events: Sequence[bytes]) -> Answer:
             folded = choices.get(index)
             if folded is None:
                 folded = choices[index] = Folded()
-            folded.add(choice)
+            if folded.add(choice) and first_content is None:
+                first_content = place
             if "error" in choice:
                 error = error or error_of(choice)
     ordered = [choices[index] for index in sorted(choices)]
@@ -116,6 +124,7 @@ def streamed(events: Sequence[bytes]) -> Answer:
         error=error,
         complete=done or (bool(ordered) and all(choice.reason for choice in ordered)),
         reason=unread_reason(unread),
+        first_content=first_content,
     )
 
 
@@ -131,7 +140,7 @@ def _first(body: Document, *names: str) -> int | None:
     return next((value for name in names if (value := integer(body.get(name))) is not None), None)
 
 
-def _deployment(path: str) -> str | None:
+def deployment(path: str) -> str | None:
     """Azure's classic path names the model: ``/openai/deployments/{deployment}/chat/completions``."""
     rest = path.partition("/deployments/")[2]
     return rest.partition("/")[0] or None

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import unquote
 
-from llm_observe.records import CallRequest, Error, ReasoningRequest, Usage
+from llm_observe.records import CallRequest, Error, Exchange, ReasoningRequest, Usage
 from llm_observe.wire.answer import Answer, Asked, error_of, unread_reason, usage
-from llm_observe.wire.anthropic_blocks import message_of, parts_of, system_of, tool_definition
+from llm_observe.wire.anthropic.blocks import message_of, parts_of, system_of, tool_definition
 from llm_observe.wire.jsonio import MALFORMED, Document, integer, items, load, load_argument, mapping, number, text
+from llm_observe.wire.provider import known_host
 
 _DELTAS = {  # type of a delta: its member that holds a piece, the block it belongs to, the block's member that it grows
     "text_delta": ("text", "text", "text"),
@@ -20,7 +21,21 @@ _DELTAS = {  # type of a delta: its member that holds a piece, the block it belo
 }
 
 
-def asked(body: Any, path: str) -> Asked:
+def agrees(body: Any, exchange: Exchange) -> bool:
+    """Chat applications and messengers have a ``/messages`` of their own: look for a model in the body, else at the address."""
+    if type(body) is dict:
+        return type(body.get("model")) is str and type(body.get("messages")) is list
+    if "anthropic-version" in exchange.request_headers:
+        return True
+    return exchange.path.endswith("/v1/messages") and known_host(exchange)
+
+
+def is_raw_predict(body: Any, exchange: Exchange) -> bool:
+    """Counting tokens is no inference, and goes to a model of that name."""
+    return "/count-tokens:" not in exchange.path
+
+
+def asked(body: Any, exchange: Exchange) -> Asked:
     """The request."""
     body = mapping(body)
     messages = body.get("messages")
@@ -28,7 +43,7 @@ def asked(body: Any, path: str) -> Asked:
     level = text(output_config.get("effort"))
     return Asked(
         request=CallRequest(
-            model=text(body.get("model")) or _vertex_model(path),
+            model=text(body.get("model")) or _vertex_model(exchange.path),
             stream=True if body.get("stream") is True else None,
             max_tokens=integer(body.get("max_tokens")),
             temperature=number(body.get("temperature")),
@@ -46,7 +61,7 @@ def asked(body: Any, path: str) -> Asked:
     )
 
 
-def answered(document: Any) -> Answer:
+def answered(document: Any, exchange: Exchange) -> Answer:
     """A plain answer."""
     document = mapping(document)
     if error := error_of(document):
@@ -54,7 +69,7 @@ def answered(document: Any) -> Answer:
     return _answer(document, begun=type(document.get("content")) is list)
 
 
-def streamed(events: Sequence[bytes]) -> Answer:
+def streamed(events: Sequence[bytes], exchange: Exchange) -> Answer:
     """A stream: ``message_stop`` ends it."""
     message: Document = {}
     blocks: dict[int, _Block] = {}
@@ -63,7 +78,8 @@ def streamed(events: Sequence[bytes]) -> Answer:
     error: Error | None = None
     request_id: str | None = None
     complete, unread = False, 0
-    for data in events:
+    first_content: int | None = None
+    for place, data in enumerate(events):
         event = load(data)
         if type(event) is not dict:
             unread += event is MALFORMED
@@ -73,7 +89,8 @@ def streamed(events: Sequence[bytes]) -> Answer:
             index = integer(event.get("index")) or 0
             if index not in blocks:  # its start is behind a gap
                 blocks[index] = _Block({})
-            blocks[index].add(mapping(event.get("delta")))
+            if blocks[index].add(mapping(event.get("delta"))) and first_content is None:
+                first_content = place
         elif kind == "content_block_start":
             blocks[integer(event.get("index")) or 0] = _Block(mapping(event.get("content_block")))
         elif kind == "message_start":
@@ -92,7 +109,13 @@ def streamed(events: Sequence[bytes]) -> Answer:
     message["usage"] = {**first, **counts}
     message["content"] = [blocks[index].whole() for index in sorted(blocks)]
     return _answer(
-        message, begun=len(message) > 2 or bool(blocks), complete=complete, error=error, request_id=request_id, reason=unread_reason(unread)
+        message,
+        begun=len(message) > 2 or bool(blocks),
+        complete=complete,
+        error=error,
+        request_id=request_id,
+        reason=unread_reason(unread),
+        first_content=first_content,
     )
 
 
@@ -105,10 +128,13 @@ class _Block:
         self.start = start
         self.pieces: dict[str, list[str]] = {}
 
-    def add(self, delta: Document) -> None:
+    def add(self, delta: Document) -> bool:
+        """One more delta. Whether it has something of the answer in it."""
         kind = text(delta.get("type"))
         if kind in _DELTAS and type(piece := delta.get(_DELTAS[kind][0])) is str:
             self.pieces.setdefault(kind, []).append(piece)
+            return bool(piece)
+        return False
 
     def whole(self) -> Document:
         block = dict(self.start)
@@ -131,6 +157,7 @@ def _answer(
     error: Error | None = None,
     request_id: str | None = None,
     reason: str | None = None,
+    first_content: int | None = None,
 ) -> Answer:
     counts = mapping(message.get("usage"))
     parts = tuple(part for block in items(message.get("content")) if type(block) is dict for part in parts_of(block))
@@ -145,6 +172,7 @@ def _answer(
         complete=complete,
         request_id=request_id,
         reason=reason,
+        first_content=first_content,
     )
 
 

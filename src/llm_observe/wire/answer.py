@@ -33,13 +33,17 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     tools: tuple[ToolDefinition, ...] = ()
     output_type: str | None = None
     schema: Any = None  # that the answer is to have
+    operation: str | None = None  # where the body tells, not the path
     conversation: Conversation | None = None
     prompt: Prompt | None = None
     dimension: int | None = None  # of the vectors asked for
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """The response side. ``reasons`` are the wire's own, one a choice; None where one never came."""
+    """The response side. ``reasons`` are the wire's own, one a choice; None where one never came.
+
+    ``mapped`` has the convention's words, one a choice, where the wire's word alone does not tell: a call ends in ``STOP`` with Gemini.
+    """
 
     id: str | None = None
     model: str | None = None
@@ -47,6 +51,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     system_fingerprint: str | None = None
     choices: tuple[tuple[str, tuple[AnyPart, ...]], ...] = ()  # role and parts
     reasons: tuple[str | None, ...] = ()
+    mapped: tuple[str, ...] = ()
     usage: Usage = Usage()
     error: Error | None = None
     complete: bool | None = True  # whether the answer has its end; None where that cannot be known
@@ -56,6 +61,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     status: str | None = None
     embedding_count: int | None = None
     dimension: int | None = None  # of the vectors
+    retry_after: float | None = None  # seconds, where the body says so
+    processing_time: float | None = None  # seconds, where the body says so
     conversation: Conversation | None = None
 
 

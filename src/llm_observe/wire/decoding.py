@@ -91,7 +91,7 @@ def _decoded(exchange: Exchange, form: Format, asked: Asked, body: Body, answer:
     provider = provider_of(exchange.host, exchange.port, exchange.path, home=form.home)
     error = _error(exchange, body, answer)
     complete = None if body.lacking and not answer.complete else answer.complete
-    reasons = tuple("error" if raw is None else finish_reason(raw) for raw in answer.reasons)
+    reasons = answer.mapped or tuple(map(_reason, answer.reasons))
     if complete is not False and not any(answer.reasons):
         reasons = ()  # a server that gives none
     messages = tuple(
@@ -102,7 +102,7 @@ def _decoded(exchange: Exchange, form: Format, asked: Asked, body: Body, answer:
     first_chunk_at, gaps = _chunks(body)
     dimension = asked.dimension or answer.dimension
     return Decoded(
-        operation=Operation(name=form.operation),
+        operation=Operation(name=asked.operation or form.operation),
         provider=provider,
         wire=Wire(
             format=form.dialects.get(provider.name, form.name),
@@ -139,13 +139,18 @@ def _decoded(exchange: Exchange, form: Format, asked: Asked, body: Body, answer:
         embeddings=Embeddings(dimension=Dimension(count=dimension)) if dimension else None,
         error=error,
         provider_request_id=encodable(provider_request_id(exchange.response_headers)) or answer.request_id,
-        retry_after=retry_after(exchange.response_headers),
-        processing_time=processing_time(exchange.response_headers),
+        retry_after=_either(retry_after(exchange.response_headers), answer.retry_after),
+        processing_time=_either(processing_time(exchange.response_headers), answer.processing_time),
         rate_limits=rate_limits(exchange.response_headers),
         first_chunk_at=first_chunk_at,
         first_content_at=_at(body.times, answer.first_content),
         truncated=_truncated(exchange),
     )
+
+
+def _reason(raw: str | None) -> str:
+    """The convention's word for one of the wire's; one that never came is an error."""
+    return "error" if raw is None else finish_reason(raw)
 
 
 def _status(exchange: Exchange, error: Error | None, *, complete: bool | None) -> Status:
@@ -156,6 +161,10 @@ def _status(exchange: Exchange, error: Error | None, *, complete: bool | None) -
     if exchange.status_code is None:
         return "truncated"  # given up before an answer came
     return "truncated" if complete is False else "ok"
+
+
+def _either(header: float | None, body: float | None) -> float | None:
+    return body if header is None else header
 
 
 def _chunks(body: Body) -> tuple[int | None, tuple[int, ...]]:

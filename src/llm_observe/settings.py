@@ -35,6 +35,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         tuple[Any, ...], Meta(description="functions that see each record in the sink; in Python only, not in the environment")
     ] = ()
     content: Annotated[Content, Meta(description="how much of prompts and answers is recorded: full, metadata or none")] = "full"
+    endpoints: Annotated[
+        dict[str, str],
+        Meta(
+            description="addresses of your own: `host[:port][/path]` to a format, a provider, both (`openai.chat my_gateway`) or `ignore`;"
+            " in the environment `address=meaning,address=meaning`"
+        ),
+    ] = {}
     directory: Annotated[str, Meta(description="where the file exporter writes when no directory is named", min_length=1)] = ".llm-observe"
     file_max_bytes: Annotated[int, Meta(description="size at which a record file is closed and a new one begun", ge=4096)] = 64 * 2**20
     file_total_bytes: Annotated[int, Meta(description="size of all record files together; the oldest go first", ge=4096)] = 2**30
@@ -44,6 +51,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     queue_records: Annotated[int, Meta(description="records that may wait for the sink; more are dropped, and counted", ge=1)] = 10_000
     queue_bytes: Annotated[int, Meta(description="bytes that may wait for the sink; content is shed first", ge=65536)] = 64 * 2**20
     body_bytes: Annotated[int, Meta(description="bytes kept of one request or response body", ge=1024)] = 4 * 2**20
+    text_bytes: Annotated[int, Meta(description="bytes kept of one text in a record; longer ones keep their beginning", ge=64)] = 2**20
     batch_records: Annotated[int, Meta(description="records in one batch at most", ge=1)] = 512
     batch_bytes: Annotated[int, Meta(description="bytes in one batch at most", ge=1024)] = 4 * 2**20
     batch_age: Annotated[float, Meta(description="seconds the first record of a batch may wait for company", ge=0, le=DAY)] = 1.0
@@ -120,7 +128,7 @@ def _known(name: str, *, where: str, shape: Any) -> str:
 def _split(name: str, text: str, *, where: str) -> Any:
     if name == "exporters":
         return [part.strip() for part in text.split(",") if part.strip()]
-    if name == "http_headers":
+    if name in {"http_headers", "endpoints"}:
         pairs = [part.partition("=") for part in text.split(",") if part.strip()]
         for place, (_, sign, _) in enumerate(pairs, 1):
             if not sign:  # which may be half a key: it is not quoted

@@ -32,7 +32,7 @@ from llm_observe.records import (
     Url,
     call_of,
 )
-from llm_observe.wire import Unknown, decode
+from llm_observe.wire import NO_ENDPOINTS, Endpoints, Unknown, decode
 
 RETRYABLE = frozenset({408, 409, 425, 429})  # and every 5xx: what openai and anthropic retry (wire.md, 8)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -53,9 +53,12 @@ class Pending(msgspec.Struct):
 class Assembler:
     """Turns what was handed over into records. ``ignored`` counts traffic that was no model call, ``folded`` retries that joined a call."""
 
-    def __init__(self, ids: Ids, clock: Clock, *, service: str | None = None, window: float = 60.0) -> None:
+    def __init__(
+        self, ids: Ids, clock: Clock, *, service: str | None = None, window: float = 60.0, endpoints: Endpoints = NO_ENDPOINTS
+    ) -> None:
         self.ids, self.clock, self.service = ids, clock, service
         self.ignored = self.folded = 0
+        self._endpoints = endpoints
         self._window = int(window * 1e9)
         self._pending: dict[int, Pending] = {}  # by serial of the last attempt, oldest first
         self._pending_bytes = 0
@@ -103,7 +106,7 @@ class Assembler:
     # --- one kind of item each -----------------------------------------------------------------------------------
 
     def _exchange(self, captured: Captured) -> Iterator[AnyRecord]:
-        decoded = decode(captured.exchange)
+        decoded = decode(captured.exchange, self._endpoints)
         if isinstance(decoded, Unknown):
             self.ignored += 1
             return

@@ -17,6 +17,7 @@ from llm_observe._runtime.handover import Handover, Item
 from llm_observe._runtime.items import ALL, Flush, Settle, last_attempt
 from llm_observe._runtime.stats import Stats
 from llm_observe.processors.content import content
+from llm_observe.processors.truncation import truncation
 from llm_observe.settings import Settings, checked, resolve
 
 _living: "weakref.WeakSet[Observer]" = weakref.WeakSet()
@@ -61,6 +62,7 @@ class Observer:
         from llm_observe._runtime.assemble import Assembler
         from llm_observe._runtime.channel import Channel, Limits
         from llm_observe._runtime.sink import Sink
+        from llm_observe.wire import FORMATS, Endpoints, look_for
 
         settings = self.settings
         limits = Limits(
@@ -80,12 +82,14 @@ class Observer:
         level = content(settings.content)
         self.handover = Handover(settings.queue_records, settings.queue_bytes, self._wake)
         self.handover.closed = self.closed or not settings.enabled
-        self.assembler = Assembler(self.ids, self.clock, service=settings.service, window=settings.retry_window)
+        endpoints = Endpoints(settings.endpoints, FORMATS)
+        look_for(endpoints.paths)
+        self.assembler = Assembler(self.ids, self.clock, service=settings.service, window=settings.retry_window, endpoints=endpoints)
         self.sink = Sink(
             self.handover,
             self.assembler,
             list(self.channels.values()),
-            [*settings.processors, *([level] if level is not None else [])],
+            [*settings.processors, level or truncation(settings.text_bytes)],
             self.guard,
         )
         self._lock = threading.Lock()

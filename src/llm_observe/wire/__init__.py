@@ -5,7 +5,8 @@ the sink. Formats are rows of a table in :mod:`llm_observe.wire.formats`.
 """
 
 from llm_observe.wire.decoding import Unknown, decode
+from llm_observe.wire.endpoints import Endpoints
 from llm_observe.wire.format import Format
-from llm_observe.wire.formats import may_be_call, recognise
+from llm_observe.wire.formats import FORMATS, NO_ENDPOINTS, look_for, may_be_call, recognise
 
-__all__ = ["Format", "Unknown", "decode", "may_be_call", "recognise"]
+__all__ = ["FORMATS", "NO_ENDPOINTS", "Endpoints", "Format", "Unknown", "decode", "look_for", "may_be_call", "recognise"]

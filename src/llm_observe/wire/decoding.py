@@ -27,12 +27,12 @@ from llm_observe.records import (
 )
 from llm_observe.wire.answer import UNKNOWN_ERROR, Answer, Asked, finish_reason
 from llm_observe.wire.body import Body, body_of
+from llm_observe.wire.endpoints import Endpoints
 from llm_observe.wire.format import Format
-from llm_observe.wire.formats import matched, request_document
+from llm_observe.wire.formats import NO_ENDPOINTS, Spoken, matched, request_document
 from llm_observe.wire.headers import provider_request_id, retry_after
 from llm_observe.wire.jsonio import MALFORMED, encodable, mapping, text
 from llm_observe.wire.limits import processing_time, rate_limits
-from llm_observe.wire.provider import provider_of
 
 _PERMANENT = frozenset(  # wire.md, 6 and 8
     {"insufficient_quota", "credit_balance_exhausted", "billing_error", "billing_not_active", "billing_hard_limit_reached"}
@@ -48,16 +48,16 @@ class Unknown(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
 
 
-def decode(exchange: Exchange) -> Decoded | Unknown:
-    """What the bytes of *exchange* say. Never raises: where our reading fails, what is certain is still told."""
+def decode(exchange: Exchange, endpoints: Endpoints = NO_ENDPOINTS) -> Decoded | Unknown:
+    """What the bytes of *exchange* say, with the user's own *endpoints* beside the table. Never raises: where our reading fails, what is certain is still told."""
     try:
         body = request_document(exchange)
-        form = matched(exchange, body)
+        spoken = matched(exchange, body, endpoints)
     except Exception as error:  # an exchange that is itself broken; the sink goes on
         return Unknown(reason=f"unreadable exchange: {type(error).__name__}")
-    if form is None:
+    if spoken is None:
         return Unknown(reason=f"no known format: {exchange.method} {exchange.path[:200]}")
-    reason = None
+    form, reason = spoken.format, None
     try:
         asked = form.asked(None if body is MALFORMED else body, exchange)
     except Exception as error:
@@ -68,7 +68,7 @@ def decode(exchange: Exchange) -> Decoded | Unknown:
         received, answer = Body(reason=f"response not read: {type(error).__name__}"), Answer(complete=False)
     if reason is None and body is MALFORMED and exchange.request_body:
         reason = "request is no JSON"
-    return _decoded(exchange, form, asked, received, answer, received.reason or answer.reason or reason)
+    return _decoded(exchange, spoken, asked, received, answer, received.reason or answer.reason or reason)
 
 
 def _answer(form: Format, exchange: Exchange) -> tuple[Body, Answer]:
@@ -87,8 +87,7 @@ def _answer(form: Format, exchange: Exchange) -> tuple[Body, Answer]:
     return body, form.answered(body.document, exchange)
 
 
-def _decoded(exchange: Exchange, form: Format, asked: Asked, body: Body, answer: Answer, reason: str | None) -> Decoded:
-    provider = provider_of(exchange.host, exchange.port, exchange.path, home=form.home)
+def _decoded(exchange: Exchange, spoken: Spoken, asked: Asked, body: Body, answer: Answer, reason: str | None) -> Decoded:
     error = _error(exchange, body, answer)
     complete = None if body.lacking and not answer.complete else answer.complete
     reasons = answer.mapped or tuple(map(_reason, answer.reasons))
@@ -102,10 +101,10 @@ def _decoded(exchange: Exchange, form: Format, asked: Asked, body: Body, answer:
     first_chunk_at, gaps = _chunks(body)
     dimension = asked.dimension or answer.dimension
     return Decoded(
-        operation=Operation(name=asked.operation or form.operation),
-        provider=provider,
+        operation=Operation(name=asked.operation or spoken.format.operation),
+        provider=spoken.provider,
         wire=Wire(
-            format=form.dialects.get(provider.name, form.name),
+            format=spoken.name,
             client=exchange.client or None,
             status_code=exchange.status_code,
             finish_reasons=tuple(raw for raw in answer.reasons if raw is not None),

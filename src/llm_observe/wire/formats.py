@@ -8,11 +8,15 @@ a file beside.
 from collections.abc import Iterable
 from typing import Any
 
-from llm_observe.records import Exchange
+import msgspec
+
+from llm_observe.records import Exchange, Provider
 from llm_observe.wire import anthropic, bedrock, cohere, gemini, ollama, openai
 from llm_observe.wire.encoding import Chain
+from llm_observe.wire.endpoints import Endpoints
 from llm_observe.wire.format import Format
 from llm_observe.wire.jsonio import MALFORMED, load
+from llm_observe.wire.provider import provider_of
 
 FORMATS: tuple[Format, ...] = (*openai.FORMATS, *anthropic.FORMATS, *gemini.FORMATS, *bedrock.FORMATS, *cohere.FORMATS, *ollama.FORMATS)
 """Looked through from the first to the last: the more particular path comes first."""
@@ -56,9 +60,21 @@ def look_for(paths: Iterable[str]) -> None:
     _words.update(map(_last_word, paths))
 
 
+class Spoken(msgspec.Struct, frozen=True, kw_only=True):
+    """What an exchange speaks: the row, the name its brand of it goes by, and with whom."""
+
+    format: Format
+    name: str
+    provider: Provider
+
+
+NO_ENDPOINTS = Endpoints({}, FORMATS)
+
+
 def recognise(exchange: Exchange) -> Format | None:
     """The format of an exchange, or None where it is no model call."""
-    return matched(exchange, request_document(exchange))
+    spoken = matched(exchange, request_document(exchange))
+    return spoken.format if spoken else None
 
 
 def request_document(exchange: Exchange) -> Any:
@@ -69,8 +85,18 @@ def request_document(exchange: Exchange) -> Any:
     return load(body) if body else MALFORMED
 
 
-def matched(exchange: Exchange, body: Any) -> Format | None:
-    """:func:`recognise`, with the request's body read already."""
+def matched(exchange: Exchange, body: Any, endpoints: Endpoints = NO_ENDPOINTS) -> Spoken | None:
+    """What the exchange speaks, or None where it is no model call; *body* is the request's. The user's own *endpoints* come first."""
+    own = endpoints.format_of(exchange)
+    form = _form(exchange, body) if own is None else own.format
+    if form is None:
+        return None
+    named = endpoints.provider_of(exchange)
+    provider = Provider(name=named) if named else provider_of(exchange.host, exchange.port, exchange.path, home=form.home)
+    return Spoken(format=form, name=own.name if own and own.name else form.dialects.get(provider.name, form.name), provider=provider)
+
+
+def _form(exchange: Exchange, body: Any) -> Format | None:
     path = exchange.path.partition("?")[0].partition("#")[0]
     for form in FORMATS:
         if form.method == exchange.method and form.at(path):

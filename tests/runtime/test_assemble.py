@@ -1,5 +1,7 @@
 """Attempts to calls, scopes to request records."""
 
+import json
+
 import pytest
 
 from llm_observe._runtime import assemble
@@ -7,7 +9,7 @@ from llm_observe._runtime.assemble import Assembler
 from llm_observe._runtime.items import ALL, Settle, StepEnded
 from llm_observe._runtime.observer import Observer
 from llm_observe._runtime.scope import Scope
-from llm_observe.records import Call, Request
+from llm_observe.records import Call, RateLimit, Request
 
 
 @pytest.fixture
@@ -126,6 +128,63 @@ def test_a_first_attempt_with_a_strange_count_counts_as_the_first(settle, make):
     first = make.captured(make.exchange(429, request_headers={"x-stainless-retry-count": "many"}))
 
     assert 1 == len(settle(first, make.captured(make.exchange(200, count=1), after=first)))
+
+
+def aws(status: int | None, invocation: str, **changes) -> dict:
+    """An attempt of AWS's SDK: all attempts of one call have the same invocation id."""
+    return {"status": status, "request_headers": {"amz-sdk-invocation-id": invocation}} | changes
+
+
+def test_awss_attempts_are_joined_by_their_invocation(settle, make):
+    """And not by their bytes: two calls with one prompt are two."""
+    first = make.captured(make.exchange(**aws(503, "a")))
+    second = make.captured(make.exchange(**aws(503, "a", at=2.0)), after=first)
+    third = make.captured(make.exchange(**aws(200, "b", at=4.0)), after=second)
+    failed, call = settle(first, second, third)
+
+    assert ([503, 503], [200]) == ([one.status_code for one in failed.attempts], [one.status_code for one in call.attempts])
+
+
+def test_aws_says_slow_down_with_a_400_too(settle, make, assembler):
+    """Which its SDK retries; any other 400 is settled at once."""
+    slow = {"error": {"message": "m", "type": "ThrottlingException"}}
+    wrong = {"error": {"message": "m", "type": "ValidationException"}}
+    items = [make.captured(make.exchange(400, chunks=[json.dumps(body).encode()])) for body in (slow, wrong)]
+
+    assert ["ValidationException"] == [call.error.type for call in settle(*items)]
+    assert 1 == assembler.pending
+
+
+def test_the_providers_word_for_a_retry_counts(settle, make, assembler):
+    """`x-should-retry: true` has its clients repeat what they would not."""
+    assert [] == settle(make.captured(make.exchange(404, headers={"x-should-retry": "true"})))
+    assert 1 == assembler.pending
+
+
+def test_an_account_at_its_end_is_said_to_be(settle, make, assembler):
+    """Clients repeat every 429, so it waits; but it is told apart from one that trying again may help."""
+    bodies = [{"error": {"message": "m", "type": kind, "code": kind}} for kind in ("insufficient_quota", "rate_limit_exceeded")]
+    assert [] == settle(*[make.captured(make.exchange(429, chunks=[json.dumps(body).encode()])) for body in bodies])
+
+    assert [True, None] == [call.error.permanent for call in assembler.rest()]
+
+
+def test_an_attempt_keeps_what_the_provider_says_of_itself(settle, make):
+    """Its id for it, how long it worked, what is left of its limits."""
+    headers = {
+        "x-request-id": "req_1",
+        "openai-processing-ms": "250",
+        "x-ratelimit-limit-requests": "60",
+        "x-ratelimit-remaining-requests": "59",
+    }
+    (call,) = settle(make.captured(make.exchange(headers=headers)))
+    (attempt,) = call.attempts
+
+    assert ("req_1", 0.25, (RateLimit(name="requests", limit=60, remaining=59),)) == (
+        attempt.provider_request_id,
+        attempt.processing_time,
+        attempt.rate_limits,
+    )
 
 
 def test_another_prompt_is_another_call(settle, make):

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from llm_observe.records import Cut, Error, Exchange, Server, Text
-from llm_observe.wire import Unknown, decode
+from llm_observe.wire import Unknown, decode, decoding
 
 ANSWER = {
     "id": "c",
@@ -313,3 +313,57 @@ def test_a_response_that_was_shed(openai):
 
     assert Cut(bytes=1234) == decoded.truncated["output.messages"]
     assert ("ok", None, "response left out for want of room") == (decoded.status, decoded.wire.complete, decoded.wire.reason)
+
+
+def test_each_chunk_has_its_time(openai, events):
+    """The first chunk, the first with something in it, and the gaps from chunk to chunk: in microseconds, those of one read 0 apart."""
+
+    def chunk(content: str) -> bytes:
+        return events({"choices": [{"index": 0, "delta": {"content": content}}]})
+
+    reads = [b": wait\n\n", chunk(""), chunk("a"), chunk("b") + chunk("c"), chunk("d")[:20], chunk("d")[20:], b"data: [DONE]\n\n"]
+    decoded = decode(openai(b"", chunks=reads, chunk_times=[1_000, 5_000, 9_000, 12_000, 13_000, 20_500, 30_000]))
+
+    assert (5_000, 9_000) == (decoded.first_chunk_at, decoded.first_content_at)
+    assert (4, 3, 0, 8) == decoded.response.chunk_gaps
+
+
+def test_gaps_add_up_to_when_a_chunk_came(openai, events):
+    """Each instant is rounded once, so that a thousand gaps are no further off than one."""
+    times = [1_000 + 1_600 * n for n in range(1000)]
+    reads = [events({"choices": [{"index": 0, "delta": {"content": "a"}}]}) for _ in times]
+    gaps = decode(openai(b"", chunks=reads, chunk_times=times)).response.chunk_gaps
+
+    assert (times[-1] - times[0]) // 1000 == sum(gaps)
+
+
+def test_no_more_chunks_are_timed_than_may_be_kept(openai, events, monkeypatch):
+    """The text goes on."""
+    monkeypatch.setattr(decoding, "MOST_CHUNKS", 3)
+    reads = [events({"choices": [{"index": 0, "delta": {"content": "a"}}]}) for _ in range(5)]
+    decoded = decode(openai(b"", chunks=reads, chunk_times=[0, 1_000, 2_000, 3_000, 4_000]))
+
+    assert ((1, 1), "aaaaa") == (decoded.response.chunk_gaps, text_of(decoded))
+
+
+def test_heartbeats_are_no_chunks(anthropic, events):
+    """A ping says nothing of the model's pace."""
+    start = {"type": "message_start", "message": {"id": "m", "role": "assistant", "content": []}}
+    delta = {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "a"}}
+    reads = [events(start), events({"type": "ping"}), events(delta)]
+
+    assert (7,) == decode(anthropic(b"", chunks=reads, chunk_times=[0, 3_000, 7_000])).response.chunk_gaps
+
+
+@pytest.mark.parametrize("status", [429, 402, 500])
+@pytest.mark.parametrize("kind", ["insufficient_quota", "billing_error", "credit_balance_exhausted"])
+def test_an_account_at_its_end_is_permanent(openai, status, kind):
+    """By the error's type or its code, whatever the status."""
+    said = [{"error": {"type": kind, "message": "m"}}, {"error": {"type": "x", "code": kind, "message": "m"}}]
+
+    assert [True, True] == [decode(openai(body, status_code=status)).error.permanent for body in said]
+
+
+def test_what_a_caller_did_wrong_is_not_called_permanent(openai):
+    """A 400 says so itself."""
+    assert None is decode(openai({"error": {"type": "insufficient_quota", "message": "m"}}, status_code=400)).error.permanent

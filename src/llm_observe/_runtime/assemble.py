@@ -35,6 +35,10 @@ from llm_observe.records import (
 from llm_observe.wire import NO_ENDPOINTS, Endpoints, Unknown, decode
 
 RETRYABLE = frozenset({408, 409, 425, 429})  # and every 5xx: what openai and anthropic retry (wire.md, 8)
+THROTTLED = frozenset(  # AWS's words for "slow down", which its SDK retries although some of them come with a 400
+    {"Throttling", "ThrottlingException", "ThrottledException", "RequestThrottled", "RequestThrottledException", "TooManyRequestsException"}
+    | {"RequestLimitExceeded", "BandwidthLimitExceeded", "LimitExceededException", "SlowDown", "PriorRequestNotComplete"}
+)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MOST_PENDING, MOST_PENDING_BYTES = 10_000, 16 * 2**20
 
@@ -255,9 +259,10 @@ def _retryable(exchange: Exchange, decoded: Decoded) -> bool:
     code = exchange.status_code
     if code is None:
         return exchange.end == "error"
-    if exchange.response_headers.get("x-should-retry") == "false":
-        return False
-    return code >= 500 or code in RETRYABLE
+    told = exchange.response_headers.get("x-should-retry")
+    if told in {"true", "false"}:
+        return told == "true"
+    return code >= 500 or code in RETRYABLE or (code == 400 and decoded.error is not None and decoded.error.type in THROTTLED)
 
 
 def _repeats(before: Pending, found: Pending) -> bool:
@@ -265,6 +270,9 @@ def _repeats(before: Pending, found: Pending) -> bool:
     was, now = before.last.exchange, found.last.exchange
     if (was.host, was.path, was.client) != (now.host, now.path, now.client):
         return False
+    invocation = now.request_headers.get("amz-sdk-invocation-id")
+    if invocation is not None:
+        return invocation == was.request_headers.get("amz-sdk-invocation-id")
     count = now.request_headers.get("x-stainless-retry-count")
     if count is not None:
         return count.isdecimal() and int(count) == _count(was) + 1

@@ -39,6 +39,9 @@ _PERMANENT = frozenset(  # wire.md, 6 and 8
     | {"spend_limit_reached", "enforced_spend_limit_reached", "contract_spend_limit_reached", "insufficient_credits"}
 )
 
+MOST_CHUNKS = 10_000
+"""Chunks of a stream whose times are kept: a body of the largest size has a hundred times as many at worst."""
+
 SHED = "response left out for want of room"
 
 
@@ -174,7 +177,7 @@ def _chunks(body: Body) -> tuple[int | None, tuple[int, ...]]:
     if not times:
         return None, ()
     first = times[0]
-    whole = [(at - first) // 1000 for at in times]  # the gaps add up: each instant is rounded once
+    whole = [(at - first) // 1000 for at in times[:MOST_CHUNKS]]  # the gaps add up: each instant is rounded once
     return first, tuple(map(operator.sub, whole[1:], whole))
 
 

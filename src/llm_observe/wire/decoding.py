@@ -33,6 +33,7 @@ from llm_observe.wire.formats import NO_ENDPOINTS, Spoken, matched, request_docu
 from llm_observe.wire.headers import provider_request_id, retry_after
 from llm_observe.wire.jsonio import MALFORMED, encodable, mapping, text
 from llm_observe.wire.limits import processing_time, rate_limits
+from llm_observe.wire.others import other
 
 _PERMANENT = frozenset(  # wire.md, 6 and 8
     {"insufficient_quota", "credit_balance_exhausted", "billing_error", "billing_not_active", "billing_hard_limit_reached"}
@@ -59,7 +60,9 @@ def decode(exchange: Exchange, endpoints: Endpoints = NO_ENDPOINTS) -> Decoded |
     except Exception as error:  # an exchange that is itself broken; the sink goes on
         return Unknown(reason=f"unreadable exchange: {type(error).__name__}")
     if spoken is None:
-        return Unknown(reason=f"no known format: {exchange.method} {exchange.path[:200]}")
+        what = other(exchange)
+        said = f"no inference: it {what}" if what else "no known format"
+        return Unknown(reason=f"{said}: {exchange.method} {exchange.path[:200]}")
     form, reason = spoken.format, None
     try:
         asked = form.asked(None if body is MALFORMED else body, exchange)

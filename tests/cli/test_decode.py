@@ -13,6 +13,7 @@ from collections.abc import Callable
 import pytest
 
 from llm_observe.cli.decode import add_arguments, run
+from llm_observe.errors import MissingExtra
 
 ANSWER = {"id": "c", "model": "gpt-x-1", "choices": [{"finish_reason": "stop", "message": {"role": "assistant", "content": "hello"}}]}
 
@@ -186,7 +187,7 @@ def test_a_reader_that_goes_away_is_no_news(tmp_path):
 def test_an_interrupt_is_quiet(decoded, monkeypatch, capsys):
     """The shell's code for it."""
 
-    def interrupted(_):
+    def interrupted(*_):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("llm_observe.cli.decode.decode", interrupted)
@@ -229,3 +230,71 @@ def test_memory_does_not_grow_with_the_input(tmp_path):
 
     assert 0 == run(arguments(str(source), "--output", os.devnull))
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50_000
+
+
+@pytest.fixture
+def summed(tmp_path, capsys, monkeypatch) -> Callable[..., str]:
+    """What the summary of some input says, on a wide terminal."""
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def run_on(*lines: bytes, words: tuple[str, ...] = ()) -> str:
+        source = tmp_path / "in.jsonl"
+        source.write_bytes(b"".join(lines))
+        assert 0 == run(arguments(str(source), "--summary", *words))
+        return capsys.readouterr().out
+
+    return run_on
+
+
+def cells(text: str, *first: str) -> list[str]:
+    """The words of the row that begins with these."""
+    (row,) = [words for line in text.splitlines() if (words := line.split())[: len(first)] == list(first)]
+    return row[len(first) :]
+
+
+def test_a_summary_counts_by_format_and_provider(summed):
+    """Calls, errors, tokens; and why the rest was no call."""
+    counted = ANSWER | {"usage": {"prompt_tokens": 1200, "completion_tokens": 3}}
+    text = summed(
+        recorded("a", answer=counted),
+        recorded("b", answer=counted),
+        recorded("c", answer={"error": {"type": "x", "message": "m"}}, status=429),
+        recorded("d", url="https://api.groq.com/openai/v1/chat/completions"),
+        recorded("e", url="https://api.openai.com/v1/moderations"),
+        recorded("f", url="https://shop.example/cart"),
+    )
+
+    assert ["3", "1", "2,400", "6"] == cells(text, "openai.chat", "openai")
+    assert ["1"] == cells(text, "groq.chat", "groq")
+    assert ["4", "1", "2,400", "6"] == cells(text, "all")
+    assert [] == cells(text, "1", "no", "inference:", "it", "moderates")
+    assert ["exchanges,", "4", "calls,"] == cells(text, "6")[:3]
+
+
+def test_beside_a_summary_records_go_to_a_file(summed, tmp_path):
+    """And nowhere without one: the terminal is for the tables."""
+    output = tmp_path / "out.jsonl"
+    text = summed(recorded("a"), words=("--output", str(output)))
+
+    assert "a" == json.loads(output.read_bytes())["id"]
+    assert '"id"' not in text
+
+
+def test_a_summary_of_nothing(summed):
+    """No empty tables."""
+    assert summed().startswith("0 exchanges, 0 calls")
+
+
+def test_a_summary_needs_rich(monkeypatch, tmp_path):
+    """One line says which extra brings it."""
+    monkeypatch.setitem(sys.modules, "rich.console", None)
+    with pytest.raises(MissingExtra, match=r"llm-observe\[cli\]"):
+        run(arguments(str(tmp_path), "--summary"))
+
+
+def test_the_users_own_addresses_count_here_too(decoded, monkeypatch):
+    """`LLM_OBSERVE_ENDPOINTS`."""
+    monkeypatch.setenv("LLM_OBSERVE_ENDPOINTS", "gw.example/ask=openai.chat mine")
+    (record,) = decoded(recorded(url="https://gw.example/ask"))[1]
+
+    assert ("call", "mine") == (record["kind"], record["provider"]["name"])

@@ -8,12 +8,11 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
-from rich.text import Text
 
+from llm_observe.cli._tables import Column, number, table_of
 from llm_observe.records import AnyRecord, Call, Request
 
 if TYPE_CHECKING:
@@ -66,50 +65,6 @@ def _hints(console: Console, directory: Path, calls: Sequence[Call]) -> None:
 # --- tables ----------------------------------------------------------------------------------------------------------
 
 
-class Column(NamedTuple):
-    """A heading and its cells. *rank* says which goes first where there is no room: the highest; 0 never goes."""
-
-    heading: str
-    cells: list[str]
-    rank: int = 0
-    words: bool = False
-
-
-def _table(title: str, columns: Sequence[Column], width: int, *, total: bool = False) -> Table:
-    """A table that fits into *width*: with less air first, then with fewer columns. A column without a word in it is left out."""
-    kept = [column for column in columns if any(column.cells)]
-    ranks = sorted((column.rank for column in kept if column.rank), reverse=True)
-    table = _drawn(title, kept, gap=1, total=total)
-    while _width(table) > width:
-        if table.padding[1]:
-            table = _drawn(title, kept, gap=0, total=total)
-        elif ranks:
-            least = ranks.pop(0)
-            kept = [column for column in kept if column.rank != least]
-            table = _drawn(title, kept, gap=0, total=total)
-        else:
-            break
-    return table
-
-
-def _drawn(title: str, columns: Sequence[Column], *, gap: int, total: bool) -> Table:
-    table = Table(
-        title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, gap, 0, 0)
-    )
-    for column in columns:
-        table.add_column(column.heading, justify="left" if column.words else "right", vertical="bottom", overflow="ellipsis", no_wrap=True)
-    rows = list(zip(*(column.cells for column in columns), strict=True))
-    for number, row in enumerate(rows, 1):
-        table.add_row(*map(Text, row), style="bold" if total and number == len(rows) else None)
-    return table
-
-
-def _width(table: Table) -> int:
-    """How many columns *table* takes when nothing in it is cut."""
-    endless = Console(width=10_000)
-    return endless.measure(table).maximum
-
-
 def _by_model(calls: Sequence[Call], width: int) -> Table:
     groups = _grouped(calls, lambda call: (call.request.model or "?", call.provider.name))
     total = len(groups) > 1
@@ -129,7 +84,7 @@ def _by_model(calls: Sequence[Call], width: int) -> Table:
         Column("tokens\nin", [number(c.usage.input_tokens or 0 for c in group) for group in each], rank=5),
         Column("tokens\nout", [number(c.usage.output_tokens or 0 for c in group) for group in each], rank=4),
     ]
-    return _table("Model calls, times in milliseconds", columns, width, total=total)
+    return table_of("Model calls, times in milliseconds", columns, width, total=total)
 
 
 def _by_route(requests: Sequence[Request], width: int) -> Table:
@@ -148,7 +103,7 @@ def _by_route(requests: Sequence[Request], width: int) -> Table:
         Column("in models", [f"{100 * w / t:.0f} %" if t else "" for w, t in zip(wall, whole, strict=True)], rank=3),
         Column("at a time", [f"{a / w:.1f}" if w else "" for a, w in zip(added, wall, strict=True)], rank=5),
     ]
-    return _table("Requests to the app, times in milliseconds", columns, width)
+    return table_of("Requests to the app, times in milliseconds", columns, width)
 
 
 def _wrong(calls: Sequence[Call], width: int) -> Table:
@@ -161,7 +116,7 @@ def _wrong(calls: Sequence[Call], width: int) -> Table:
         Column("error", [key[2] for key in groups], words=True),
         Column("message", [_words(group[0], width - 58) for group in groups.values()], rank=2, words=True),
     ]
-    return _table("What went wrong", columns, width)
+    return table_of("What went wrong", columns, width)
 
 
 def _grouped(records: Iterable[R], key: Callable[[R], tuple[str, ...]]) -> dict[tuple[str, ...], list[R]]:
@@ -196,9 +151,3 @@ def milliseconds(seconds: Sequence[float], q: float) -> str:
         return ""
     value = quantile(seconds, q) * 1000
     return f"{value:,.0f}" if value >= 1 else "<1"
-
-
-def number(values: Iterable[int]) -> str:
-    """A sum to read; nothing for none."""
-    total = sum(values)
-    return f"{total:,}" if total else ""

@@ -10,19 +10,26 @@ import gzip
 import hashlib
 import os
 import sys
+import time
 import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, cast
 from urllib.parse import urlsplit
 
 import msgspec
 
+from llm_observe.cli._decoded import Summary
+from llm_observe.errors import missing
 from llm_observe.records import Attempt, Call, Decoded, Exchange, call_of
-from llm_observe.wire import Unknown, decode
+from llm_observe.settings import resolve
+from llm_observe.wire import FORMATS, Endpoints, Unknown, decode
 from llm_observe.wire.headers import http_date
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 _EPOCH = datetime.fromtimestamp(0, UTC)
 _UNREADABLE = (ValueError, msgspec.MsgspecError, RecursionError)
@@ -76,16 +83,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "file", nargs="?", default="-", metavar="FILE", help="exchanges, one JSON object a line, plain or .gz; - is stdin (default)"
     )
     parser.add_argument("--output", metavar="FILE", help="where the records go; stdout by default")
+    parser.add_argument("--summary", action="store_true", help="print what there was, by format and provider; records go to --output alone")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Decode every line of the input. The exit code: 0, or 2 where something could not be read."""
+    """Decode every line of the input. The exit code: 0, or 2 where something could not be read.
+
+    :raises MissingExtra: when a summary is asked for and rich is not installed.
+    :raises SettingsError: when ``LLM_OBSERVE_ENDPOINTS`` cannot be read.
+    """
+    endpoints = Endpoints(resolve({})[0].endpoints, FORMATS)
+    console, summary = _console() if arguments.summary else None, Summary()
     try:
         with ExitStack() as stack:
             lines = stack.enter_context(_lines(arguments.file))
-            output = stack.enter_context(Path(arguments.output).open("wb")) if arguments.output else sys.stdout.buffer
-            bad = _decode_lines(lines, output)
-            output.flush()
+            output = _output(arguments, stack)
+            begun = time.perf_counter()
+            bad = _decode_lines(lines, output, endpoints, summary)
+            seconds = time.perf_counter() - begun
+            if output is not None:
+                output.flush()
+        if console is not None:
+            summary.show(console, seconds)
     except BrokenPipeError:
         _silence_stdout()
         return 0
@@ -98,26 +117,48 @@ def run(arguments: argparse.Namespace) -> int:
     return 2 if bad else 0
 
 
-def _decode_lines(lines: Iterator[bytes], output: BinaryIO) -> int:
+def _output(arguments: argparse.Namespace, stack: ExitStack) -> BinaryIO | None:
+    """Where the records go: nowhere, where a summary alone is asked for."""
+    if arguments.output:
+        return stack.enter_context(Path(arguments.output).open("wb"))
+    return None if arguments.summary else sys.stdout.buffer
+
+
+def _console() -> "Console":
+    try:
+        from rich.console import Console
+    except ModuleNotFoundError as error:
+        raise missing(error, extra="cli") from None
+    return Console(highlight=False)
+
+
+def _decode_lines(lines: Iterator[bytes], output: BinaryIO | None, endpoints: Endpoints, summary: Summary) -> int:
     bad = 0
     encoder = msgspec.json.Encoder()
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         try:
-            record: Call | _NoCall = _record(msgspec.json.decode(line, type=Recorded))
+            recorded = msgspec.json.decode(line, type=Recorded)
+            summary.bytes += len(recorded.request.body_b64) + (len(recorded.response.body_b64) if recorded.response else 0)
+            record = _record(recorded, endpoints)
         except _UNREADABLE as error:
             bad += 1
             reason = f"line {number} is no recorded exchange: {str(error) or type(error).__name__}"
             _complain(reason)
             record = _NoCall(id=_id_of(line, number), reason=reason)
-        output.write(encoder.encode(record) + b"\n")
+        if isinstance(record, Call):
+            summary.call(record)
+        else:
+            summary.none(record.reason)
+        if output is not None:
+            output.write(encoder.encode(record) + b"\n")
     return bad
 
 
-def _record(recorded: Recorded) -> Call | _NoCall:
+def _record(recorded: Recorded, endpoints: Endpoints) -> Call | _NoCall:
     exchange = exchange_of(recorded)
-    decoded = decode(exchange)
+    decoded = decode(exchange, endpoints)
     return _NoCall(id=recorded.id, reason=decoded.reason) if isinstance(decoded, Unknown) else recorded_call(recorded.id, exchange, decoded)
 
 

@@ -91,6 +91,9 @@ def _events(data: bytes, pieces: list[bytes], reads: list[int]) -> tuple[list[by
         return sse.events(data), []
     if b"\r" in data:
         return _fed(sse.Sse(), pieces, reads)
+    events = sse.events(data)
+    if len(events) == len(pieces) == len(reads) == data.count(b"\n\n") and all(piece.endswith(b"\n\n") for piece in pieces):
+        return events, reads  # each read is one event, as most servers send them
     events, ends = sse.located(data)
     times, arrived, read = [], 0, -1
     for end in ends:

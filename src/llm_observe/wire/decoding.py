@@ -40,6 +40,9 @@ _PERMANENT = frozenset(  # wire.md, 6 and 8
     | {"spend_limit_reached", "enforced_spend_limit_reached", "contract_spend_limit_reached", "insufficient_credits"}
 )
 
+DONE = b"[DONE]"
+_SHORT = 40  # bytes; no event with something of an answer in it is shorter, every heartbeat is
+
 MOST_CHUNKS = 10_000
 """Chunks of a stream whose times are kept: a body of the largest size has a hundred times as many at worst."""
 
@@ -176,7 +179,11 @@ def _chunks(body: Body) -> tuple[int | None, tuple[int, ...]]:
     """When the first chunk of the stream came, and the microseconds from each to the next."""
     if not body.times or body.events is None:
         return None, ()
-    times = [at for event, at in zip(body.events, body.times, strict=False) if not _is_padding(event)]
+    events, times = body.events, body.times
+    if events[-1] == DONE:
+        events, times = events[:-1], times[: len(events) - 1]
+    if min(map(len, events), default=0) < _SHORT:
+        times = [at for event, at in zip(events, times, strict=False) if not _is_heartbeat(event)]
     if not times:
         return None, ()
     first = times[0]
@@ -184,9 +191,9 @@ def _chunks(body: Body) -> tuple[int | None, tuple[int, ...]]:
     return first, tuple(map(operator.sub, whole[1:], whole))
 
 
-def _is_padding(event: bytes) -> bool:
-    """Whether an event is no output of the model: a heartbeat, or the mark at the end."""
-    return event == b"[DONE]" or (len(event) < 40 and b'"ping"' in event)
+def _is_heartbeat(event: bytes) -> bool:
+    """Whether an event is no output of the model."""
+    return len(event) < _SHORT and (b'"ping"' in event or event == DONE)
 
 
 def _at(times: list[int], event: int | None) -> int | None:

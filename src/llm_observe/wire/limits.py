@@ -26,21 +26,35 @@ LIMIT_PREFIXES = ("x-ratelimit-", "anthropic-ratelimit-", "ratelimit-", "ratelim
 """What the names of these headers begin with."""
 
 
-def rate_limits(headers: Mapping[str, str]) -> tuple[RateLimit, ...]:
-    """Each limit that the headers tell of, in the order they do: ``requests``, ``tokens``, ``input_tokens``, ``tokens_minute`` ..."""
-    found: dict[str, dict[str, str]] = {}
-    for header, value in headers.items():
-        if "ratelimit" in header and (match := _LIMIT.fullmatch(header)):
+class _Places(dict[str, tuple[str, str] | None]):
+    """Header names to the limit they tell of and what they tell of it; each spelling is looked at once."""
+
+    MOST = 1024  # spellings remembered
+
+    def __missing__(self, header: str) -> tuple[str, str] | None:
+        place = None
+        if match := _LIMIT.fullmatch(header):
             name = match["after"] or match["before"] or ""
             if match["size"]:
                 name = f"size_{name}" if name else "size"
-            found.setdefault((name or "requests").replace("-", "_"), {})[match["first"] or match["last"]] = value
+            place = (name or "requests").replace("-", "_"), match["first"] or match["last"]
+        if len(self) < self.MOST:
+            self[header] = place
+        return place
+
+
+_places = _Places()
+
+
+def rate_limits(headers: Mapping[str, str]) -> tuple[RateLimit, ...]:
+    """Each limit that the headers tell of, in the order they do: ``requests``, ``tokens``, ``input_tokens``, ``tokens_minute`` ..."""
+    found: dict[str, dict[str, str]] = {}
+    for header in headers:
+        if (place := _places[header]) is not None:
+            found.setdefault(place[0], {})[place[1]] = headers[header]
     return tuple(
         RateLimit(
-            name=name,
-            limit=_whole(told.get("limit")),
-            remaining=_whole(told.get("remaining")),
-            reset=_until(told.get("reset"), headers.get("date")),
+            name=name, limit=_whole(told.get("limit")), remaining=_whole(told.get("remaining")), reset=_until(told.get("reset"), headers)
         )
         for name, told in found.items()
     )
@@ -56,21 +70,23 @@ def processing_time(headers: Mapping[str, str]) -> float | None:
 
 
 def _whole(value: str | None) -> int | None:
+    if value is not None and value.isdecimal() and len(value) < 20:
+        return int(value)
     number = seconds_of(value, most=1e19)
     return None if number is None else int(number)
 
 
-def _until(value: str | None, now: str | None) -> float | None:
+def _until(value: str | None, headers: Mapping[str, str]) -> float | None:
     """Seconds until the limit is whole again: ``6ms``, ``1m30s``, ``12``, an instant of RFC 3339 or one in seconds or milliseconds."""
     if not value:
         return None
+    if value[-1] in "smh" and (match := _DURATION.fullmatch(value)):
+        hours, minutes, seconds, milliseconds = match.groups()
+        return float(hours or 0) * 3600 + float(minutes or 0) * 60 + float(seconds or 0) + float(milliseconds or 0) / 1000
     number = seconds_of(value, most=1e14)
     if number is not None and number < _EPOCH:
         return number
-    if number is None and (match := _DURATION.fullmatch(value)):
-        hours, minutes, seconds, milliseconds = (float(group or 0) for group in match.groups())
-        return hours * 3600 + minutes * 60 + seconds + milliseconds / 1000
-    answered = http_date(now)
+    answered = http_date(headers.get("date"))
     if answered is None:
         return None
     try:

@@ -18,7 +18,8 @@ from llm_observe.records import (
     ToolDefinition,
     Usage,
 )
-from llm_observe.wire.jsonio import integer, mapping, text
+from llm_observe.wire.headers import seconds_of
+from llm_observe.wire.jsonio import integer, items, mapping, text
 
 UNKNOWN_ERROR = "_OTHER"
 
@@ -43,6 +44,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """The response side. ``reasons`` are the wire's own, one a choice; None where one never came.
 
     ``mapped`` has the convention's words, one a choice, where the wire's word alone does not tell: a call ends in ``STOP`` with Gemini.
+    An empty one says that there is no reason yet; None leaves it to :func:`finish_reason`.
     """
 
     id: str | None = None
@@ -51,7 +53,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     system_fingerprint: str | None = None
     choices: tuple[tuple[str, tuple[AnyPart, ...]], ...] = ()  # role and parts
     reasons: tuple[str | None, ...] = ()
-    mapped: tuple[str, ...] = ()
+    mapped: tuple[str, ...] | None = None
     usage: Usage = Usage()
     error: Error | None = None
     complete: bool | None = True  # whether the answer has its end; None where that cannot be known
@@ -70,9 +72,17 @@ _REASONS = {
     "stop": ("stop", "eos", "end_turn", "stop_sequence", "complete", "finish", "pause_turn"),
     "length": ("length", "max_tokens", "max_output_tokens", "model_length", "model_context_window_exceeded", "continuation"),
     "tool_call": ("tool_calls", "tool_call", "function_call", "tool_use"),
-    "content_filter": ("content_filter", "refusal", "content_filtered", "guardrail_intervened", "safety", "error_toxic"),
+    "content_filter": (
+        *("content_filter", "refusal", "content_filtered", "guardrail_intervened", "safety", "error_toxic"),
+        *("recitation", "blocklist", "prohibited_content", "spii", "language", "model_armor", "escalation"),
+        *("image_safety", "image_prohibited_content", "image_recitation"),
+    ),
     "compaction": ("compaction",),
-    "error": ("error", "timeout", "failed", "cancelled", "insufficient_system_resource", "malformed_model_output", "malformed_tool_use"),
+    "error": (
+        *("error", "timeout", "failed", "cancelled", "insufficient_system_resource", "malformed_model_output", "malformed_tool_use"),
+        *("malformed_function_call", "malformed_response", "unexpected_tool_call", "too_many_tool_calls", "missing_thought_signature"),
+        *("image_other", "no_image", "other", "pup_limited_disabled"),
+    ),
 }
 _MAPPED = {raw: reason for reason, raws in _REASONS.items() for raw in raws}
 
@@ -136,6 +146,17 @@ def error_of(document: Any) -> Error | None:
     code = text(error.get("code")) or (None if number is None else str(number))
     kind = text(error.get("type")) or text(error.get("status")) or code
     return Error(type=kind or UNKNOWN_ERROR, message=_message(error), code=None if code == kind else code)
+
+
+def retry_delay(document: Any) -> float | None:
+    """How long an error of Google's kind asks to be left alone, in seconds: ``details`` with a ``retryDelay`` of ``"12s"``."""
+    if type(document) is list:
+        document = document[0] if document else None
+    for detail in items(mapping(mapping(document).get("error")).get("details")):
+        delay = text(mapping(detail).get("retryDelay"))
+        if delay is not None and (seconds := seconds_of(delay.removesuffix("s"))) is not None:
+            return seconds
+    return None
 
 
 def _message(error: dict[str, Any]) -> str | None:

@@ -25,7 +25,7 @@ from llm_observe.records import (
     Tool,
     Wire,
 )
-from llm_observe.wire.answer import UNKNOWN_ERROR, Answer, Asked, finish_reason
+from llm_observe.wire.answer import UNKNOWN_ERROR, Answer, Asked, finish_reason, retry_delay
 from llm_observe.wire.body import Body, body_of
 from llm_observe.wire.endpoints import Endpoints
 from llm_observe.wire.format import Format
@@ -92,16 +92,21 @@ def _answer(form: Format, exchange: Exchange) -> tuple[Body, Answer]:
     if body.document is MALFORMED:
         return body, Answer(complete=failed and exchange.end in {"eof", "closed"})  # errors may be a page of HTML
     if failed:
-        return body, Answer(error=form.failed(body.document, exchange), request_id=text(mapping(body.document).get("request_id")))
+        return body, Answer(
+            error=form.failed(body.document, exchange),
+            request_id=text(mapping(body.document).get("request_id")),
+            retry_after=retry_delay(body.document),
+        )
     return body, form.answered(body.document, exchange)
 
 
 def _decoded(exchange: Exchange, spoken: Spoken, asked: Asked, body: Body, answer: Answer, reason: str | None) -> Decoded:
     error = _error(exchange, body, answer)
     complete = None if body.lacking and not answer.complete else answer.complete
-    reasons = answer.mapped or tuple(map(_reason, answer.reasons))
-    if complete is not False and not any(answer.reasons):
-        reasons = ()  # a server that gives none
+    reasons = answer.mapped
+    if reasons is None:
+        given = complete is False or any(answer.reasons)  # else a server that gives none
+        reasons = tuple(map(_reason, answer.reasons)) if given else ()
     messages = tuple(
         Message(role=role, parts=parts, finish_reason=reasons[n] if n < len(reasons) else None)
         for n, (role, parts) in enumerate(answer.choices)

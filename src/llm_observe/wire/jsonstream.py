@@ -9,6 +9,8 @@ import re
 _TOKEN = re.compile(rb'["\[\]{},]')
 _IN_STRING = re.compile(rb'["\\]')
 _SPACE = b" \t\r\n"
+_OPENERS = b"[{"
+_QUOTE, _COMMA = b'",'  # as numbers, as what stands in bytes is
 
 
 class Lines:
@@ -39,12 +41,12 @@ class Lines:
 class Elements:
     """The elements of a JSON array, as Gemini streams them to those who do not ask for events. What is not complete is not given up."""
 
-    __slots__ = ("_depth", "_escaped", "_held", "_string")
+    __slots__ = ("_depth", "_escaped", "_held", "_over", "_string")
 
     def __init__(self) -> None:
         self._held: list[bytes] = []
         self._depth = 0  # 1 is inside of the array
-        self._string = self._escaped = False
+        self._string = self._escaped = self._over = False
 
     def feed(self, data: bytes) -> list[bytes]:
         """The elements that *data* completes."""
@@ -52,16 +54,16 @@ class Elements:
         start = at = 0  # start: where the element under way begins in this piece
         if self._escaped and data:
             at, self._escaped = 1, False
-        while True:
+        while not self._over:
             if self._string:
                 token = _IN_STRING.search(data, at)
                 if token is None:
                     break
                 at = token.end()
-                if data[at - 1] == 0x22:
+                if data[at - 1] == _QUOTE:
                     self._string = False
                 elif at < len(data):
-                    at += 1
+                    at += 1  # whatever is behind a backslash, it ends no string
                 else:
                     self._escaped = True
                 continue
@@ -69,25 +71,25 @@ class Elements:
             if token is None:
                 break
             at, mark = token.end(), data[token.start()]
-            if mark == 0x22:
+            if mark == _QUOTE:
                 self._string = True
-            elif mark in b"[{":
+            elif mark in _OPENERS:
                 self._depth += 1
                 if self._depth == 1:
-                    self._held, start = [], at
-            elif mark == 0x2C:  # a comma
+                    start = at
+            elif mark == _COMMA:
                 if self._depth == 1:
                     found += self._taken(data[start : at - 1])
                     start = at
-            else:
+            elif self._depth > 1:
                 self._depth -= 1
                 if self._depth == 1:
                     found += self._taken(data[start:at])
                     start = at
-                elif self._depth < 1:
-                    found += self._taken(data[start : at - 1])
-                    self._depth, start = 0, len(data)
-        if self._depth and start < len(data):
+            elif self._depth == 1:
+                found += self._taken(data[start : at - 1])
+                self._over = True
+        if self._depth and not self._over and start < len(data):
             self._held.append(data[start:])
         return found
 

@@ -188,6 +188,15 @@ def test_raw_bytes_may_be_a_stream(provider):
     assert ("text/event-stream; charset=utf-8", b"data: [DONE]\n\n") == (headers["content-type"], body)
 
 
+def test_raw_bytes_may_come_in_pieces(provider):
+    """As a recorded stream is played again: chunked, and the same bytes."""
+    provider.enqueue(Reply(raw=b"data: 1\n\ndata: [DONE]\n\n", chunks=5), Reply(raw=b"", chunks=5))
+    status, headers, body = post(provider, ask())
+
+    assert (200, "chunked", b"data: 1\n\ndata: [DONE]\n\n") == (status, headers["transfer-encoding"], body)
+    assert b"" == post(provider, ask())[2]
+
+
 def test_raw_bytes_may_be_an_error(provider):
     """What a proxy says is no JSON."""
     provider.enqueue(Reply(raw=b"<html>", status=502, headers={"content-type": "text/html"}))

@@ -72,6 +72,10 @@ def answer(received: Received, reply: Reply) -> Answer:
         events = tuple(_until_cut(dialect.events(received, reply, request_id), reply.cut_after))
         events = tuple(_squeezed(events)) if reply.gzip else events
         return Answer(_head(status, headers | {"transfer-encoding": "chunked"}), events=events, cut=reply.cut_after is not None)
+    if reply.raw and reply.chunks is not None:
+        events = tuple(_until_cut(_pieces(reply.raw, reply.chunks), reply.cut_after))
+        events = tuple(_squeezed(events)) if reply.gzip else events
+        return Answer(_head(status, headers | {"transfer-encoding": "chunked"}), events=events, cut=reply.cut_after is not None)
     if reply.raw is not None:
         body = reply.raw
     else:
@@ -87,6 +91,13 @@ def answer(received: Received, reply: Reply) -> Answer:
 def _head(status: int, headers: Mapping[str, str]) -> bytes:
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     return f"HTTP/1.1 {status} \r\n{lines}\r\n".encode("latin-1")  # the phrase may be empty, its space may not (RFC 9112, 4)
+
+
+def _pieces(raw: bytes, chunks: int) -> Iterator[Event]:
+    """*raw* in so many pieces, or in as many as it has bytes."""
+    size = max(1, -(-len(raw) // max(chunks, 1)))
+    for start in range(0, len(raw), size):
+        yield Event(raw[start : start + size], paced=True)
 
 
 def _until_cut(events: Iterator[Event], cut_after: int | None) -> Iterator[Event]:

@@ -34,7 +34,7 @@ class Reply:
         deltas. *cut_after* breaks the connection off after so many content deltas of a stream, or bytes of a plain body; *reset* does it
         with a TCP reset, where whatever the client has not read yet may be lost. *drop* breaks it off without any answer. *gzip*
         compresses the body. *headers* are added to the usual ones, or replace them. *raw* is the body, whatever it is, and makes all
-        that it says, counts and fails with irrelevant but the status.
+        that it says, counts and fails with irrelevant but the status; with *chunks*, it is streamed in so many pieces.
     """
 
     text: str | None = None

@@ -32,7 +32,7 @@ from llm_observe.wire import Unknown, decode
         ("POST", "api.openai.com/v1/threads/t/messages", "is an agent's"),
         ("GET", "api.openai.com/v1/models", "lists models"),
         ("POST", "api.openai.com/v1/moderations", "moderates"),
-        ("POST", "api.openai.com/v1/images/generations", "is of a kind that is not read"),
+        ("POST", "api.openai.com/v1/images/generations", "is of a kind that is not decoded"),
     ],
 )
 def test_what_is_no_inference_is_named(method, url, expected):

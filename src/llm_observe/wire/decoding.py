@@ -25,20 +25,16 @@ from llm_observe.records import (
     Tool,
     Wire,
 )
-from llm_observe.wire.answer import UNKNOWN_ERROR, Answer, Asked, finish_reason, retry_delay
+from llm_observe.wire.answer import Answer, Asked, finish_reason, retry_delay
 from llm_observe.wire.body import Body, body_of
 from llm_observe.wire.endpoints import Endpoints
+from llm_observe.wire.failure import failure
 from llm_observe.wire.format import Format
 from llm_observe.wire.formats import NO_ENDPOINTS, Spoken, matched, request_document
 from llm_observe.wire.headers import provider_request_id, retry_after
 from llm_observe.wire.jsonio import MALFORMED, encodable, mapping, text
 from llm_observe.wire.limits import processing_time, rate_limits
 from llm_observe.wire.others import other
-
-_PERMANENT = frozenset(  # wire.md, 6 and 8
-    {"insufficient_quota", "credit_balance_exhausted", "billing_error", "billing_not_active", "billing_hard_limit_reached"}
-    | {"spend_limit_reached", "enforced_spend_limit_reached", "contract_spend_limit_reached", "insufficient_credits"}
-)
 
 DONE = b"[DONE]"
 _SHORT = 40  # bytes; no event with something of an answer in it is shorter, every heartbeat is
@@ -101,7 +97,7 @@ def _answer(form: Format, exchange: Exchange) -> tuple[Body, Answer]:
 
 
 def _decoded(exchange: Exchange, spoken: Spoken, asked: Asked, body: Body, answer: Answer, reason: str | None) -> Decoded:
-    error = _error(exchange, body, answer)
+    error = failure(exchange, body, answer)
     complete = None if body.lacking and not answer.complete else answer.complete
     reasons = answer.mapped
     if reasons is None:
@@ -203,43 +199,6 @@ def _is_heartbeat(event: bytes) -> bool:
 
 def _at(times: list[int], event: int | None) -> int | None:
     return times[event] if event is not None and event < len(times) else None
-
-
-def _error(exchange: Exchange, body: Body, answer: Answer) -> Error | None:
-    """The provider's word; else the HTTP status; else the client's exception."""
-    error = _said_error(exchange, body, answer)
-    if error is not None and _is_permanent(error, exchange.status_code):
-        return msgspec.structs.replace(error, permanent=True)
-    return error
-
-
-def _is_permanent(error: Error, status: int | None) -> bool:
-    """Whether the account is at its end, where the status alone says that it may be tried again."""
-    if status != 429 and status != 402 and (status or 0) < 500:  # noqa: PLR1714
-        return False
-    return error.type in _PERMANENT or error.code in _PERMANENT
-
-
-def _said_error(exchange: Exchange, body: Body, answer: Answer) -> Error | None:
-    status = exchange.status_code
-    if status is not None and status >= 400:
-        if answer.error is None:
-            return Error(type=str(status), message=_plain_message(body))
-        if answer.error.type == UNKNOWN_ERROR:
-            return Error(type=str(status), message=answer.error.message)
-    if answer.error is not None:
-        return answer.error
-    if exchange.error_type is not None:
-        timeout = "timeout" in exchange.error_type.lower()
-        return Error(type="timeout" if timeout else exchange.error_type, message=encodable(exchange.error_message))
-    return Error(type=UNKNOWN_ERROR) if exchange.end == "error" else None
-
-
-def _plain_message(body: Body) -> str | None:
-    """What an answer without an error object says: ``{"message": ...}``, or a line of plain text. Not a page of HTML."""
-    document = mapping(body.document)
-    said = body.text.decode("utf-8", "replace").strip()
-    return text(document.get("message")) or text(document.get("detail")) or (said if said and not said.startswith("<") else None)
 
 
 def _request_size(exchange: Exchange) -> int:

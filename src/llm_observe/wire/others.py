@@ -14,7 +14,7 @@ _OTHERS = [
     (re.compile(r"/threads(/|$)|/assistants(/|$)|/agents/|/knowledgebases/"), "is an agent's"),
     (re.compile(r"/(available-)?models(/[^/:]+)?$"), "lists models"),
     (re.compile(r"/moderations$|/guardrail/"), "moderates"),
-    (re.compile(r"/images/|/audio/|/videos?(/|$)|/ocr$|/fine_tun\w+(/|$)|/predictions(/|$)"), "is of a kind that is not read"),
+    (re.compile(r"/images/|/audio/|/videos?(/|$)|/ocr$|/fine_tun\w+(/|$)|/predictions(/|$)"), "is of a kind that is not decoded"),
 ]
 
 

@@ -9,13 +9,13 @@ from llm_observe._runtime.tally import MOST, Tally
 from llm_observe.records import Call, Operation, Provider
 
 
-def a_call(duration=0.0):
+def a_call(duration=0.0, operation="chat"):
     """A call that took so long."""
     from datetime import UTC, datetime
 
     at = datetime(2027, 1, 1, tzinfo=UTC)
     facts = {"trace_id": "1", "span_id": "2", "started_at": at, "name": "chat", "status": "ok"}
-    return Call(id="1", duration=duration, operation=Operation(name="chat"), provider=Provider(name="p"), **facts)
+    return Call(id="1", duration=duration, operation=Operation(name=operation), provider=Provider(name="p"), **facts)
 
 
 @given(st.lists(st.tuples(st.integers(0, 50), st.integers(0, 20)), max_size=20))
@@ -49,3 +49,11 @@ def test_a_job_of_many_calls_keeps_few_intervals():
         tally.add(a_call(1e-9 * n), 2 * n, 2 * n + 1)
 
     assert (True, 3 * MOST / 1e9, 1e-9 * (3 * MOST - 1)) == (len(tally.intervals) <= MOST, tally.wall, tally.slowest.duration)
+
+
+def test_fetching_an_answer_is_no_call():
+    """It was counted when it was asked for."""
+    tally = Tally()
+    tally.add(a_call(1.0, "fetch_response"), 0, 10)
+
+    assert (0, 0.0, None) == (tally.count, tally.wall, tally.slowest)

@@ -42,6 +42,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             " in the environment `address=meaning,address=meaning`"
         ),
     ] = {}
+    cost: Annotated[bool | None, Meta(description="whether calls are priced; left out, they are where genai-prices is installed")] = None
+    prices: Annotated[
+        dict[str, str],
+        Meta(
+            description="US dollars for a million tokens, by model: `input/output` or `input/output/cache read/cache write`;"
+            " in the environment `model=price,model=price`"
+        ),
+    ] = {}
     directory: Annotated[str, Meta(description="where the file exporter writes when no directory is named", min_length=1)] = ".llm-observe"
     file_max_bytes: Annotated[int, Meta(description="size at which a record file is closed and a new one begun", ge=4096)] = 64 * 2**20
     file_total_bytes: Annotated[int, Meta(description="size of all record files together; the oldest go first", ge=4096)] = 2**30
@@ -128,7 +136,7 @@ def _known(name: str, *, where: str, shape: Any) -> str:
 def _split(name: str, text: str, *, where: str) -> Any:
     if name == "exporters":
         return [part.strip() for part in text.split(",") if part.strip()]
-    if name in {"http_headers", "endpoints"}:
+    if name in {"http_headers", "endpoints", "prices"}:
         pairs = [part.partition("=") for part in text.split(",") if part.strip()]
         for place, (_, sign, _) in enumerate(pairs, 1):
             if not sign:  # which may be half a key: it is not quoted

@@ -2,6 +2,8 @@
 
 import pytest
 
+import llm_observe
+from llm_observe.records import Cost
 from llm_observe.testing import recording
 
 httpx2 = pytest.importorskip("httpx2")
@@ -38,3 +40,17 @@ def test_long_texts_are_cut():
         path: cut.bytes for path, cut in call.truncated.items()
     }
     assert "gpt-x" == call.response.model
+
+
+def test_calls_have_their_cost_and_requests_the_sum():
+    """`prices`: on each call, and added up on its request; what has none is counted."""
+    ANSWER["usage"] = {"prompt_tokens": 1000, "completion_tokens": 10, "total_tokens": 1010}
+    with recording(prices={"gpt-*": "2/4"}, cost=True) as recorded:
+        with llm_observe.scope("job"):
+            ask("http://gw.test/v1/chat/completions")
+            ask("http://gw.test/v1/chat/completions")
+        costs, (request,) = [call.cost for call in recorded.calls], recorded.requests
+        unpriced = recorded.observer.stats().unpriced
+
+    each = Cost(input=0.002, output=0.00004, total=0.00204, currency="USD")
+    assert ([each, each], 0.00408, 0) == (costs, request.calls.cost.total, unpriced)

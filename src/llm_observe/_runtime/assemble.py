@@ -58,11 +58,18 @@ class Assembler:
     """Turns what was handed over into records. ``ignored`` counts traffic that was no model call, ``folded`` retries that joined a call."""
 
     def __init__(
-        self, ids: Ids, clock: Clock, *, service: str | None = None, window: float = 60.0, endpoints: Endpoints = NO_ENDPOINTS
+        self,
+        ids: Ids,
+        clock: Clock,
+        *,
+        service: str | None = None,
+        window: float = 60.0,
+        endpoints: Endpoints = NO_ENDPOINTS,
+        price: Callable[[Call], Call] = lambda call: call,
     ) -> None:
         self.ids, self.clock, self.service = ids, clock, service
         self.ignored = self.folded = 0
-        self._endpoints = endpoints
+        self._endpoints, self._price = endpoints, price
         self._window = int(window * 1e9)
         self._pending: dict[int, Pending] = {}  # by serial of the last attempt, oldest first
         self._pending_bytes = 0
@@ -193,7 +200,7 @@ class Assembler:
     def _told(self, told: Told) -> Iterator[AnyRecord]:
         yield from self._moved_on(told.previous)
         scope = told.scope
-        call = told_call(told, self.ids, instant(told.started_ns), service=self.service, scope=_info(scope))
+        call = self._price(told_call(told, self.ids, instant(told.started_ns), service=self.service, scope=_info(scope)))
         self._add(scope, call, told.began, told.ended)
         yield call
 
@@ -222,6 +229,7 @@ class Assembler:
             scope=_info(scope),
             attempts=settled.attempts,
         )
+        call = self._price(call)
         self._add(scope, call, first.began, last.ended)
         return call
 

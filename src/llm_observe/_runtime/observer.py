@@ -17,6 +17,7 @@ from llm_observe._runtime.handover import Handover, Item
 from llm_observe._runtime.items import ALL, Flush, Settle, last_attempt
 from llm_observe._runtime.stats import Stats
 from llm_observe.processors.content import content
+from llm_observe.processors.cost import Pricing
 from llm_observe.processors.truncation import truncation
 from llm_observe.settings import Settings, checked, resolve
 
@@ -84,7 +85,10 @@ class Observer:
         self.handover.closed = self.closed or not settings.enabled
         endpoints = Endpoints(settings.endpoints, FORMATS)
         look_for(endpoints.paths)
-        self.assembler = Assembler(self.ids, self.clock, service=settings.service, window=settings.retry_window, endpoints=endpoints)
+        self.pricing = Pricing(settings.prices, wanted=settings.cost)
+        self.assembler = Assembler(
+            self.ids, self.clock, service=settings.service, window=settings.retry_window, endpoints=endpoints, price=self.pricing
+        )
         self.sink = Sink(
             self.handover,
             self.assembler,
@@ -232,6 +236,7 @@ class Observer:
             pending=assembler.pending,
             folded=assembler.folded,
             ignored=assembler.ignored,
+            unpriced=self.pricing.unpriced,
             filtered=self.sink.filtered,
             shed=handover.shed,
             errors=self.guard.errors,

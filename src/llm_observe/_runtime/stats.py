@@ -30,7 +30,8 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True):
     """An observer in numbers.
 
     ``waiting`` and ``waiting_bytes`` stand at the hand-over, ``pending`` are failed attempts that may still be retried, ``folded``
-    retries that joined a call, ``ignored`` traffic that turned out to be no model call, ``shed`` items accepted without their
+    retries that joined a call, ``ignored`` traffic that turned out to be no model call, ``unpriced`` calls with tokens whose
+    price is not known, ``shed`` items accepted without their
     content, ``errors`` failures of our own that the application never saw, ``restarts`` how often
     the background loop had to begin anew after one.
     """
@@ -41,6 +42,7 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True):
     pending: int
     folded: int
     ignored: int
+    unpriced: int
     filtered: int
     shed: int
     errors: int

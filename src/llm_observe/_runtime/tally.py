@@ -1,6 +1,6 @@
 """The roll-up of a request's calls, kept by the sink on the scope itself: it goes when the scope goes."""
 
-from llm_observe.records import Call, CallTotals, Slowest
+from llm_observe.records import Call, CallTotals, Cost, Slowest
 
 MOST = 4096  # intervals remembered: a job of a million calls must not keep a million of them
 
@@ -8,11 +8,24 @@ MOST = 4096  # intervals remembered: a job of a million calls must not keep a mi
 class Tally:
     """Adds up calls as they are settled."""
 
-    __slots__ = ("_reached", "_summed", "count", "errors", "input_tokens", "intervals", "output_tokens", "retries", "slowest", "sum")
+    __slots__ = (
+        "_reached",
+        "_summed",
+        "cost",
+        "count",
+        "errors",
+        "input_tokens",
+        "intervals",
+        "output_tokens",
+        "retries",
+        "slowest",
+        "sum",
+    )
 
     def __init__(self) -> None:
         self.count = self.errors = self.retries = self.input_tokens = self.output_tokens = 0
         self.sum = 0.0
+        self.cost: Cost | None = None
         self.slowest: Slowest | None = None
         self.intervals: list[tuple[int, int]] = []
         self._summed = self._reached = 0  # the union of those forgotten, and where it ends
@@ -27,6 +40,8 @@ class Tally:
         self.input_tokens += call.usage.input_tokens or 0
         self.output_tokens += call.usage.output_tokens or 0
         self.sum += call.duration
+        if call.cost is not None:
+            self.cost = call.cost if self.cost is None else _added(self.cost, call.cost)
         if self.slowest is None or call.duration > self.slowest.duration:
             self.slowest = Slowest(id=call.id, name=call.name, duration=call.duration)
         self.intervals.append((began, ended))
@@ -52,7 +67,15 @@ class Tally:
             wall=self.wall,
             sum=self.sum,
             slowest=self.slowest,
+            cost=self.cost,
         )
+
+
+def _added(one: Cost, other: Cost) -> Cost:
+    cached = None if one.cached is None and other.cached is None else (one.cached or 0.0) + (other.cached or 0.0)
+    return Cost(
+        input=one.input + other.input, output=one.output + other.output, total=one.total + other.total, cached=cached, currency=one.currency
+    )
 
 
 def _union(intervals: list[tuple[int, int]], total: int, reached: int) -> tuple[int, int]:

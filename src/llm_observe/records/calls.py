@@ -10,6 +10,7 @@ from llm_observe.records.facts import (
     CallRequest,
     CallResponse,
     Conversation,
+    Cost,
     Cut,
     Embeddings,
     Error,
@@ -93,6 +94,7 @@ class Call(Record, tag="call", frozen=True, kw_only=True):
     prompt: Prompt | None = None
     embeddings: Embeddings | None = None
     attempts: tuple[Attempt, ...] = ()
+    cost: Cost | None = None
     truncated: dict[str, Cut] = msgspec.field(default_factory=dict)
 
 

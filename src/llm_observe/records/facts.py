@@ -120,6 +120,16 @@ class Usage(Shape, frozen=True, kw_only=True):
     audio: Modality | None = None
 
 
+class Cost(Shape, frozen=True, kw_only=True):
+    """What the call cost. ``cached`` is the part of ``input`` that was paid for tokens read from a cache."""
+
+    input: float
+    output: float
+    total: float
+    currency: str
+    cached: float | None = None
+
+
 class Conversation(Shape, frozen=True, kw_only=True):
     """``gen_ai.conversation.*``: the conversation that the provider keeps, where the call names one."""
 

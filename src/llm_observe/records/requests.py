@@ -3,6 +3,7 @@
 import msgspec
 
 from llm_observe.records.calls import Record
+from llm_observe.records.facts import Cost
 from llm_observe.records.shape import Shape
 
 
@@ -36,6 +37,7 @@ class CallTotals(Shape, frozen=True, kw_only=True):
     wall: float
     sum: float
     slowest: Slowest | None = None
+    cost: Cost | None = None
 
 
 class Body(Shape, frozen=True, kw_only=True):

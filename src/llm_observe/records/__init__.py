@@ -12,6 +12,7 @@ from llm_observe.records.calls import Call, Decoded, Record, call_of
 from llm_observe.records.exchange import End, Exchange
 from llm_observe.records.facts import (
     Attempt,
+    Billed,
     CallRequest,
     CallResponse,
     Choice,
@@ -66,6 +67,7 @@ __all__ = [
     "AnyPart",
     "AnyRecord",
     "Attempt",
+    "Billed",
     "Blob",
     "Body",
     "Call",

@@ -107,6 +107,21 @@ class Modality(Shape, frozen=True, kw_only=True):
     cache_read: InputTokens | None = None
 
 
+class Billed(Shape, frozen=True, kw_only=True):
+    """What is charged for, where the provider counts that apart from what went in and came out.
+
+    Cached tokens are inside ``input_tokens`` here too. ``search_units`` are a reranker's, ``web_searches`` are those that the model made.
+    """
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cache_read: InputTokens | None = None
+    cache_write: InputTokens | None = None
+    images: int | None = None
+    search_units: int | None = None
+    web_searches: int | None = None
+
+
 class Usage(Shape, frozen=True, kw_only=True):
     """``gen_ai.usage.*``: totals, cached tokens inside ``input_tokens``, reasoning inside ``output_tokens``."""
 
@@ -118,6 +133,7 @@ class Usage(Shape, frozen=True, kw_only=True):
     text: Modality | None = None
     image: Modality | None = None
     audio: Modality | None = None
+    billed: Billed | None = None
 
 
 class Cost(Shape, frozen=True, kw_only=True):

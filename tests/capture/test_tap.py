@@ -7,7 +7,8 @@ from itertools import count
 import pytest
 
 from llm_observe._runtime.clock import Clock
-from llm_observe.capture._tap import REQUEST_HEADERS, TAIL, AllowedHeaders
+from llm_observe.capture._headers import REQUEST_HEADERS, AllowedHeaders
+from llm_observe.capture._tap import TAIL
 from llm_observe.testing import recording
 
 SECRETS = {"authorization": "Bearer sk-secret", "x-api-key": "sk-secret", "cookie": "session=secret", "x-goog-api-key": "secret"}

@@ -24,10 +24,10 @@ def install() -> None:
             return
         _installed = True
     for name in LIBRARIES:
-        when_imported(name, _hook)
+        when_imported(name, _begin)
 
 
-def _hook(library: ModuleType) -> None:
+def _begin(library: ModuleType) -> None:
     """Hook *library*. One that is not what its name promises stays as it is: somebody is importing it at this moment."""
     if library in _undo:  # httpx2.alias_httpx() gives one library two names
         return

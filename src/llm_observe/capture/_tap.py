@@ -4,55 +4,14 @@ Everything here runs on the application's thread: stamp, keep the reference, go 
 """
 
 from collections import deque
-from collections.abc import Iterable
 
 from llm_observe._runtime.default import existing
 from llm_observe._runtime.items import Captured, last_attempt, next_serial
 from llm_observe._runtime.observer import Observer
 from llm_observe._runtime.scope import SUPPRESSED, frame
+from llm_observe.capture._words import harmless
 from llm_observe.records import End, Exchange
 
-
-class AllowedHeaders(dict[bytes, str]):
-    """Raw header names to the names we keep them under, "" for what is not kept; each spelling is looked at once.
-
-    An allow-list: what is not on it is never queued, let alone recorded (wire.md, 7 and 9). A walk over twenty headers costs 1 us this
-    way, 2 us with `name.lower()`.
-    """
-
-    MOST = 4096  # spellings remembered; names a peer makes up must not fill the memory
-
-    def __init__(self, *names: str) -> None:
-        super().__init__()
-        self._allowed = frozenset(names)
-
-    def __missing__(self, raw: bytes) -> str:
-        name = raw.decode("latin-1").lower()
-        kept = name if name in self._allowed else ""
-        if len(self) < self.MOST:
-            self[raw] = kept
-        return kept
-
-    def pick(self, headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
-        """The allowed ones of *headers*."""
-        return {name: value.decode("latin-1") for raw, value in headers if (name := self[raw])}
-
-
-REQUEST_HEADERS = AllowedHeaders("content-type", "content-encoding", "x-stainless-retry-count", "anthropic-version")
-RESPONSE_HEADERS = AllowedHeaders(
-    "content-type",
-    "content-encoding",
-    "date",
-    "x-request-id",
-    "request-id",
-    "apim-request-id",
-    "x-ds-trace-id",
-    "mistral-correlation-id",
-    "retry-after",
-    "retry-after-ms",
-    "x-should-retry",
-    "openai-processing-ms",
-)
 TAIL = 256 * 1024  # bytes kept from the end of a response that is too long to keep whole: the usage is there
 FOREVER = 1 << 62  # bytes that nobody will read
 
@@ -81,11 +40,11 @@ class Tap(Captured):
             if here.scope is not None:
                 here.scope.open[serial] = exchange.began
 
-    def headers(self, status_code: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
-        """The answer has begun."""
+    def headers(self, status_code: int, headers: dict[str, str]) -> None:
+        """The answer has begun, with these *headers* among others."""
         exchange = self.exchange
         exchange.status_code = status_code
-        exchange.response_headers = RESPONSE_HEADERS.pick(headers)
+        exchange.response_headers = headers
 
     def stream(self) -> None:
         """The answer comes piece by piece, and the application takes it so."""
@@ -101,28 +60,47 @@ class Tap(Captured):
         if self._room < 0:
             self._overflow(len(data))
 
-    def whole(self, data: bytes) -> None:
-        """The answer is there in one piece, free of its content-encoding."""
+    def whole(self, data: bytes, *, decoded: bool = True) -> None:
+        """The answer is there in one piece, free of its content-encoding as a rule."""
         exchange = self.exchange
-        exchange.content_decoded = True
+        exchange.content_decoded = decoded
         exchange.response_size = len(data)
         if len(data) <= self._room:
             exchange.chunks.append(data)
         else:
             exchange.shed = (*exchange.shed, "response")
 
+    def asked(self, body: bytes | None, headers: dict[str, str]) -> None:
+        """What the request says, where that is known later than its address."""
+        exchange = self.exchange
+        exchange.request_headers = headers
+        if body is not None:
+            exchange.request_size = len(body)
+            if len(body) <= self._room:
+                exchange.request_body = body
+            else:
+                exchange.shed = (*exchange.shed, "request")
+
     def fail(self, error: BaseException) -> None:
         """The exchange ended with *error*, which goes on to the application."""
+        self.end(self.note(error))
+
+    def note(self, error: BaseException) -> End:
+        """Keep what *error* says. How the exchange ends, if it ends with that."""
         exchange = self.exchange
-        exchange.error_type = type(error).__name__
-        if isinstance(error, Exception):
-            try:
-                exchange.error_message = str(error)[:4096]
-            except Exception:  # somebody else's __str__
-                exchange.error_message = None
-            self.end("error")
-        else:  # a cancellation, Ctrl-C: nobody's fault
-            self.end("cancelled")
+        if exchange.end == "open":
+            exchange.error_type = type(error).__name__
+            exchange.error_message = None
+        if not isinstance(error, Exception):  # a cancellation, Ctrl-C: nobody's fault
+            return "cancelled"
+        if exchange.end == "open":
+            exchange.error_message = harmless(error)
+        return "error"
+
+    def forget(self) -> None:
+        """It went on after the error that was noted."""
+        if self.exchange.end == "open":
+            self.exchange.error_type = self.exchange.error_message = None
 
     def end(self, how: End) -> None:
         """Nothing more will come: hand over. Only the first end counts."""
@@ -165,6 +143,19 @@ class Tap(Captured):
         while self._tail_size > TAIL and len(exchange.tail) > 1:
             self._tail_size -= len(exchange.tail.popleft())  # type: ignore[attr-defined]
             exchange.tail_times.popleft()  # type: ignore[attr-defined]
+
+
+sending: dict[int, Tap] = {}
+"""The exchanges whose answer has not begun, by serial, of those clients that another client of ours may carry or that look here."""
+
+carriers: list[str] = []
+"""The hooked libraries that other clients are built on. Where there is none, nobody need be in :data:`sending`."""
+
+
+def carried(host: str | None, port: int | None) -> bool:
+    """Whether a request to *host* is one that another client's hook has seen on its way down: httpx over aiohttp."""
+    above = sending.get(last_attempt.get()) if sending else None
+    return above is not None and above.exchange.host == host and above.exchange.port == port
 
 
 def observer_here() -> Observer | None:

@@ -10,34 +10,37 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from types import ModuleType
 from typing import Any
 
-from llm_observe._runtime.default import existing
-from llm_observe.capture._tap import REQUEST_HEADERS, Tap, observer_here
+from llm_observe.capture._headers import REQUEST_HEADERS, RESPONSE_HEADERS
+from llm_observe.capture._hook import Hook, watch
+from llm_observe.capture._hosts import left_alone
+from llm_observe.capture._tap import Tap, carriers, observer_here, sending
 from llm_observe.records import Exchange
 from llm_observe.wire import may_be_call
 
-MARK = "__llm_observe__"
-"""The attribute of a watched ``send`` that holds its :class:`Hook`. It shows through patches that are made as patches should be."""
+
+class ClientHook(Hook):
+    """A client class that is watched: what makes a watched stream, and whether URLs and headers are, inside, what we know them to be."""
+
+    __slots__ = ("known", "tapped")
+
+    def __init__(self, client: str, tapped: Callable[[Any, Tap], Any], *, known: bool) -> None:
+        super().__init__(client)
+        self.tapped, self.known = tapped, known
 
 
-class Hook:
-    """One client class that is watched. It stays where somebody has patched over it, so it can be told to do nothing."""
-
-    __slots__ = ("active", "client", "tapped")
-
-    def __init__(self, client: str, tapped: Callable[[Any, Tap], Any]) -> None:
-        self.active, self.client, self.tapped = True, client, tapped
-
-
-def begin(hook: Hook, request: Any) -> Tap | None:
+def begin(hook: ClientHook, request: Any) -> Tap | None:
     """The tap for *request*; None for what is none of our business. Costs a method check and a table look-up then."""
     observer = None
     try:
         method = request.method
-        if method != "POST":
+        if method != "POST" and method != "GET":  # noqa: PLR1714 - a set or a tuple is slower
             return None
         url = request.url
-        path = url.raw_path
+        path = url._uri_reference.path if hook.known else url.raw_path.decode("ascii").partition("?")[0]  # noqa: SLF001
         if not may_be_call(method, path):
+            return None
+        host = url.host
+        if left_alone[host]:
             return None
         observer = observer_here()
         if observer is None or not hook.active:
@@ -48,13 +51,14 @@ def begin(hook: Hook, request: Any) -> Tap | None:
             body = None
         room = observer.settings.body_bytes
         size = len(body) if body is not None else 0
+        headers = request.headers
         exchange = Exchange(
             client=hook.client,
             method=method,
-            host=url.host,
+            host=host,
             port=url.port or (80 if url.scheme == "http" else 443),
-            path=path.decode("ascii").partition("?")[0],
-            request_headers=REQUEST_HEADERS.pick(request.headers.raw),
+            path=path,
+            request_headers=REQUEST_HEADERS.pick_listed(headers._list) if hook.known else REQUEST_HEADERS.pick(headers.raw),  # noqa: SLF001
             request_size=size,
         )
         if size <= room:
@@ -63,16 +67,16 @@ def begin(hook: Hook, request: Any) -> Tap | None:
             exchange.shed = ("request",)
         return Tap(observer, exchange, room=room)
     except Exception as error:
-        observer = observer or existing()
-        if observer is not None:
-            observer.guard.caught(error, f"the {hook.client} hook")
+        hook.caught(error, observer)
         return None
 
 
-def answered(hook: Hook, tap: Tap, response: Any) -> None:
+def answered(hook: ClientHook, tap: Tap, response: Any) -> None:
     """The answer's headers are there: take them, and its body or a watch over it."""
     try:
-        tap.headers(response.status_code, response.headers.raw)
+        headers = response.headers
+        picked = RESPONSE_HEADERS.pick_listed(headers._list) if hook.known else RESPONSE_HEADERS.pick(headers.raw)  # noqa: SLF001
+        tap.headers(response.status_code, picked)
         if response.is_stream_consumed or response.is_closed:
             try:
                 content = response.content
@@ -86,7 +90,7 @@ def answered(hook: Hook, tap: Tap, response: Any) -> None:
             response.stream = hook.tapped(response.stream, tap)
     except Exception as error:
         tap.end("closed")
-        tap.observer.guard.caught(error, f"the {hook.client} hook")
+        hook.caught(error, tap.observer)
 
 
 class Tapped:
@@ -181,35 +185,27 @@ def _tapped(library: ModuleType) -> Callable[[Any, Tap], Any]:
     return tapped
 
 
+def _is_known(library: ModuleType) -> bool:
+    """Whether URLs and headers keep what they are made of where we look for it.
+
+    What is public is made anew at each look: that would be 2 us a call, and 1 us for each request that is none.
+    """
+    headers = getattr(library.Headers({"Content-Type": "text/plain"}), "_list", None)
+    url = getattr(library.URL("http://host/a%20b?c=d#e"), "_uri_reference", None)
+    return [(b"Content-Type", b"content-type", b"text/plain")] == headers and getattr(url, "path", None) == "/a%20b"
+
+
 def install(library: ModuleType) -> Callable[[], None]:
     """Watch every request that leaves through *library*: httpx, httpx2 or what stands in for them. Returns the undo.
 
     A second time, or on an alias of a library that is watched already, it does nothing.
     """
-    tapped = _tapped(library)
-    undo: list[tuple[Hook, Any, Any, Any]] = []
-    for client, make in ((library.Client, _sync), (library.AsyncClient, _async)):
-        original = client.send
-        hook = getattr(original, MARK, None)
-        if hook is None:
-            hook = Hook(library.__name__, tapped)
-            client.send = watched = make(original, hook)
-            setattr(watched, MARK, hook)
-            undo.append((hook, client, original, watched))
-        elif not hook.active:  # under somebody's patch since it was uninstalled
-            hook.active = True
-            undo.append((hook, client, None, None))
-
-    def uninstall() -> None:
-        for hook, client, original, watched in undo:
-            hook.active = False
-            if client.send is watched:  # else somebody has patched over it, and calls us still
-                client.send = original
-
-    return uninstall
+    tapped, known = _tapped(library), _is_known(library)
+    places = ((library.Client, "send", _sync), (library.AsyncClient, "send", _async))
+    return watch(places, lambda: ClientHook(library.__name__, tapped, known=known))
 
 
-def _sync(original: Callable[..., Any], hook: Hook) -> Callable[..., Any]:
+def _sync(original: Callable[..., Any], hook: ClientHook) -> Callable[..., Any]:
     @functools.wraps(original)
     def send(self: Any, request: Any, *args: Any, **options: Any) -> Any:
         tap = begin(hook, request)
@@ -226,17 +222,23 @@ def _sync(original: Callable[..., Any], hook: Hook) -> Callable[..., Any]:
     return send
 
 
-def _async(original: Callable[..., Any], hook: Hook) -> Callable[..., Any]:
+def _async(original: Callable[..., Any], hook: ClientHook) -> Callable[..., Any]:
     @functools.wraps(original)
     async def send(self: Any, request: Any, *args: Any, **options: Any) -> Any:
         tap = begin(hook, request)
         if tap is None:
             return await original(self, request, *args, **options)
+        serial = tap.serial if carriers else 0  # the transport may be built on a library that is hooked too
+        if serial:
+            sending[serial] = tap
         try:
             response = await original(self, request, *args, **options)
         except BaseException as error:
             tap.fail(error)
             raise
+        finally:
+            if serial:
+                sending.pop(serial, None)
         answered(hook, tap, response)
         return response
 

@@ -1,6 +1,6 @@
 """What Anthropic serves: at home, and on the clouds that host its models."""
 
-from llm_observe.wire.anthropic import messages
+from llm_observe.wire.anthropic import complete, messages
 from llm_observe.wire.format import Format
 
 FORMATS: tuple[Format, ...] = (
@@ -23,5 +23,15 @@ FORMATS: tuple[Format, ...] = (
         answered=messages.answered,
         streamed=messages.streamed,
         agrees=messages.is_raw_predict,
+    ),
+    Format(  # before there were messages
+        name="anthropic.complete",
+        operation="text_completion",
+        home="anthropic",
+        paths=("/v1/complete",),
+        asked=complete.asked,
+        answered=complete.answered,
+        streamed=complete.streamed,
+        agrees=complete.agrees,
     ),
 )

@@ -30,7 +30,9 @@ def failure(exchange: Exchange, body: Body, answer: Answer) -> Error | None:
     if error is None:
         return None
     return msgspec.structs.replace(
-        error, message=without_keys(error.message), permanent=True if _is_permanent(error, exchange.status_code) else None
+        error,
+        message=without_keys(error.message),
+        permanent=True if error.permanent or _is_permanent(error, exchange.status_code) else None,
     )
 
 

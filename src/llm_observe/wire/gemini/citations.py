@@ -15,6 +15,7 @@ MOST = 200
 
 _LONGEST = 1000  # characters of one text of a source: an excerpt, not the page
 _QUERIES = ("webSearchQueries", "imageSearchQueries", "retrievalQueries")
+_SEARCHES = _QUERIES[:2]
 _PLACE = ("partIndex", "startIndex", "endIndex")
 
 
@@ -37,6 +38,11 @@ class Cited:
         _gather(self._pages, member(pages, "urlMetadata"))
         quoted = mapping(member(candidate, "citationMetadata"))
         _gather(self._quoted, member(quoted, "citations") or member(quoted, "citationSources"))
+
+    @property
+    def searches(self) -> int:
+        """How often the web was searched for it."""
+        return sum(len(items(member(self._grounding, name))) for name in _SEARCHES)
 
     def citations(self) -> tuple[object, ...]:
         """All of them."""

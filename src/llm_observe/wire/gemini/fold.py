@@ -29,9 +29,10 @@ class _Run:
 class Candidate:
     """Everything that the chunks say about one candidate."""
 
-    __slots__ = ("_cited", "_said", "_under_way", "_whole", "message", "reason", "role")
+    __slots__ = ("_cited", "_said", "_stream", "_under_way", "message", "reason", "role")
 
-    def __init__(self) -> None:
+    def __init__(self, *, stream: bool) -> None:
+        self._stream = stream
         self.role = "model"
         self.reason: str | None = None
         self.message: str | None = None  # why it stopped, in a sentence
@@ -53,6 +54,11 @@ class Candidate:
                 something = self._add_part(part) or something
         return something
 
+    @property
+    def searches(self) -> int:
+        """How often the web was searched for it."""
+        return self._cited.searches
+
     def parts(self) -> tuple[AnyPart, ...]:
         """The message: its parts in the order they came, what it stands on at its last text, and why it ended where it should not have."""
         parts = [part for said in self._said for part in parts_of(said.whole() if isinstance(said, _Run | CallInPieces) else said)]
@@ -72,7 +78,7 @@ class Candidate:
         return "tool_call" if mapped == "stop" and any(isinstance(part, ToolCall) for part in parts) else mapped
 
     def _add_part(self, part: Document) -> bool:
-        if is_text(part):
+        if self._stream and is_text(part):
             return self._add_text(part["text"], part.get("thought") is True)
         call: Any = member(part, "functionCall")
         if type(call) is dict and (self._under_way is not None or is_in_pieces(call)):

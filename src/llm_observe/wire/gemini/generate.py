@@ -12,7 +12,7 @@ from llm_observe.wire.gemini.errors import failed, stray
 from llm_observe.wire.gemini.fields import member, model_of, several, word
 from llm_observe.wire.gemini.fold import Candidate
 from llm_observe.wire.gemini.parts import content_parts, message_of, tool_definitions
-from llm_observe.wire.gemini.usage import usage_of
+from llm_observe.wire.gemini.usage import usage_of, with_searches
 from llm_observe.wire.jsonio import MALFORMED, Document, integer, items, load, mapping, number, text
 
 _DONE = b"[DONE]"  # not Google's, but some gateways'
@@ -65,19 +65,20 @@ def asked(body: Any, exchange: Exchange) -> Asked:
 
 def answered(document: Any, exchange: Exchange) -> Answer:
     """A plain answer."""
-    return _Chunks(exchange).all_of([document], stream=False)
+    return _Chunks(exchange, stream=False).all_of([document])
 
 
 def streamed(events: Sequence[bytes], exchange: Exchange) -> Answer:
     """A stream: it is complete where every candidate has its reason, or the prompt was refused. No mark follows."""
-    return _Chunks(exchange).all_of(({} if event == _DONE else load(event) for event in events), stream=True)
+    return _Chunks(exchange, stream=True).all_of({} if event == _DONE else load(event) for event in events)
 
 
 class _Chunks:
     """Everything that the chunks of one answer say."""
 
-    def __init__(self, exchange: Exchange) -> None:
+    def __init__(self, exchange: Exchange, *, stream: bool) -> None:
         self._exchange = exchange
+        self._stream = stream
         self._reasons = _VERTEX if "/projects/" in exchange.path or "/publishers/" in exchange.path else _STUDIO
         self._candidates: dict[int, Candidate] = {}
         self._id: str | None = None
@@ -87,7 +88,7 @@ class _Chunks:
         self._error: Error | None = None
         self._delay: float | None = None
 
-    def all_of(self, documents: Iterable[Any], *, stream: bool) -> Answer:
+    def all_of(self, documents: Iterable[Any]) -> Answer:
         """Take them all, and say what they say."""
         unread, first_content = 0, None
         for place, document in enumerate(documents):
@@ -100,7 +101,7 @@ class _Chunks:
                 self._fail(document)
         candidates = [self._candidates[index] for index in sorted(self._candidates)]
         ended = self._block is not None or (bool(candidates) and all(candidate.reason for candidate in candidates))
-        if stream and not ended and self._error is None:
+        if self._stream and not ended and self._error is None:
             document, self._error = stray(self._exchange)
             self._delay = retry_delay(document)
         choices = tuple((candidate.role, candidate.parts()) for candidate in candidates)
@@ -110,10 +111,10 @@ class _Chunks:
             service_tier=text(member(self._counts, "serviceTier")) or text(member(self._counts, "trafficType")),
             choices=choices,
             reasons=tuple(candidate.reason for candidate in candidates),
-            mapped=self._mapped(candidates, choices) if stream or ended or any(c.reason for c in candidates) else None,
-            usage=usage_of(self._counts),
+            mapped=self._mapped(candidates, choices) if self._stream or ended or any(c.reason for c in candidates) else None,
+            usage=with_searches(usage_of(self._counts), sum(candidate.searches for candidate in candidates)),
             error=self._error,
-            complete=ended or not stream,
+            complete=ended or not self._stream,
             reason=f"prompt refused: {self._block}" if self._block else unread_reason(unread),
             first_content=first_content,
             retry_after=self._delay,
@@ -132,7 +133,7 @@ class _Chunks:
         for position, candidate in enumerate(several(chunk.get("candidates"))):
             if type(candidate) is dict:
                 index = integer(candidate.get("index"))
-                held = self._candidates.setdefault(position if index is None else index, Candidate())
+                held = self._candidates.setdefault(position if index is None else index, Candidate(stream=self._stream))
                 something = held.add(candidate, word(member(candidate, "finishReason"), self._reasons)) or something
         return something
 

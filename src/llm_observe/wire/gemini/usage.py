@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from llm_observe.records import Usage
+from llm_observe.records import Billed, Usage
 from llm_observe.wire.answer import modality, usage
 from llm_observe.wire.gemini.fields import MODALITIES, member, several, word
 from llm_observe.wire.jsonio import Document, integer, mapping
@@ -43,19 +43,26 @@ def interaction_usage(counts: Any) -> Usage:
     given, tools = integer(counts.get("total_input_tokens")), integer(counts.get("total_tool_use_tokens")) or 0
     got, thoughts = integer(counts.get("total_output_tokens")), integer(counts.get("total_thought_tokens"))
     total, both = integer(counts.get("total_tokens")), (given or 0) + (got or 0)
-    thought = thoughts or 0
+    with_thoughts = both + (thoughts or 0)
     whole = usage(
-        input=given if total in {both, both + thought} else _sum(given, tools or None),
-        output=got if total in {both, both + tools} and total != both + thought + tools else _sum(got, thoughts),
+        input=given if total in {both, with_thoughts} else _sum(given, tools or None),
+        output=got if total in {both, both + tools} - {with_thoughts} else _sum(got, thoughts),
         cache_read=integer(counts.get("total_cached_tokens")),
         reasoning=thoughts,
     )
+    tools_used = [mapping(used) for used in several(counts.get("grounding_tool_count"))]
+    searches = [count for used in tools_used if used.get("type") == "google_search" and (count := integer(used.get("count")))]
     return _told_apart(
-        whole,
+        with_searches(whole, sum(searches)),
         _by_kind(counts.get("input_tokens_by_modality"), counts.get("tool_use_tokens_by_modality")),
         _by_kind(counts.get("output_tokens_by_modality")),
         _by_kind(counts.get("cached_tokens_by_modality")),
     )
+
+
+def with_searches(whole: Usage, searches: int) -> Usage:
+    """The counts, and how often the web was searched, which is charged for apart."""
+    return msgspec.structs.replace(whole, billed=Billed(web_searches=searches)) if searches else whole
 
 
 def _told_apart(whole: Usage, given: dict[str, int], got: dict[str, int], cached: dict[str, int]) -> Usage:

@@ -14,6 +14,7 @@ Scripts and jobs use :class:`scope`. Everything not listed here is imported from
 
 from llm_observe import capture as _capture
 from llm_observe import exporters as _exporters
+from llm_observe import metrics as _metrics
 from llm_observe._runtime import plugs as _plugs
 from llm_observe._runtime.default import configure, flush, shutdown
 from llm_observe._runtime.manual import record_call, scope, step, tag
@@ -24,6 +25,7 @@ from llm_observe.settings import Settings
 # The one place that knows all floors: an observer needs exporters and hooks, which live above it.
 _plugs.exporter = _exporters.from_url
 _plugs.defaults = _exporters.defaults
+_plugs.meter = _metrics.from_url
 _plugs.name = _exporters.named
 _plugs.hook = _capture.install
 

@@ -1,7 +1,7 @@
 """The roles a user can fill, one verb each."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Protocol, overload
+from typing import Any, Protocol, overload
 
 from llm_observe.records import AnyRecord
 
@@ -42,6 +42,21 @@ class Exporter(Protocol):
 
     async def export(self, batch: Batch, /) -> None:
         """Deliver *batch*, or raise."""
+        ...
+
+
+class Meter(Protocol):
+    """Keeps sums of what happened. Told in the sink of each record, before any processor, and once a second of the observer's numbers.
+
+    It may also have ``def close()``, called once at the end.
+    """
+
+    def record(self, record: AnyRecord, /) -> None:
+        """Add what *record* measures."""
+        ...
+
+    def health(self, stats: Any, /) -> None:
+        """Take in *stats*, an observer's numbers (:class:`~llm_observe._runtime.stats.Stats`)."""
         ...
 
 

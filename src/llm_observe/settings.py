@@ -20,6 +20,7 @@ PREFIX = "LLM_OBSERVE_"
 DAY = 86400.0
 
 Content = Literal["full", "metadata", "none"]
+MetricNames = Literal["current", "legacy", "both"]
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,6 +35,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     processors: Annotated[
         tuple[Any, ...], Meta(description="functions that see each record in the sink; in Python only, not in the environment")
     ] = ()
+    metrics: Annotated[
+        tuple[Any, ...],
+        Meta(description="where sums are kept: `prometheus`, `otlp+http://host:port`, or objects with `record` and `health`"),
+    ] = ()
+    metric_names: Annotated[
+        MetricNames, Meta(description="which of OpenTelemetry's names metrics have: current, legacy (before 2026) or both")
+    ] = "current"
     content: Annotated[Content, Meta(description="how much of prompts and answers is recorded: full, metadata or none")] = "full"
     endpoints: Annotated[
         dict[str, str],
@@ -134,7 +142,7 @@ def _known(name: str, *, where: str, shape: Any) -> str:
 
 
 def _split(name: str, text: str, *, where: str) -> Any:
-    if name == "exporters":
+    if name in {"exporters", "metrics"}:
         return [part.strip() for part in text.split(",") if part.strip()]
     if name in {"http_headers", "endpoints", "prices"}:
         pairs = [part.partition("=") for part in text.split(",") if part.strip()]
@@ -148,7 +156,7 @@ def _split(name: str, text: str, *, where: str) -> Any:
 
 
 def _convert(name: str, value: Any, *, where: str) -> Any:
-    if name in {"exporters", "processors"}:
+    if name in {"exporters", "metrics", "processors"}:
         return _several(name, value)
     try:
         return msgspec.convert(os.fspath(value) if name == "directory" else value, HINTS[name], strict=False)
@@ -164,17 +172,24 @@ def _left_out(name: str) -> str:
     return f"Left out, it is {default!r}." if default or default == 0 else "It may be left out."
 
 
+_ABLE = {  # of each setting that takes objects: what they are asked to do, and what is said where they cannot
+    "exporters": ("export", "a URL, an object with `export`, or a function"),
+    "metrics": ("record", "a name, or an object with `record` and `health`"),
+    "processors": ("__call__", "a function of one record"),
+}
+
+
 def _several(name: str, value: Any) -> tuple[Any, ...] | None:
-    """Exporters or processors: one, several, and for exporters None for the defaults."""
+    """Exporters, meters or processors: one, several, and for exporters None for the defaults."""
     if value is None:
         return None if name == "exporters" else ()
-    single = isinstance(value, str | type) or not hasattr(value, "__iter__") or hasattr(value, "export")
+    verb, expected = _ABLE[name]
+    single = isinstance(value, str | type) or not hasattr(value, "__iter__") or hasattr(value, verb)
     several = (value,) if single else tuple(value)
     for one in several:
-        text = name == "exporters" and isinstance(one, str)
-        able = callable(getattr(one, "export", one)) if name == "exporters" else callable(one)
+        text = name != "processors" and isinstance(one, str)
+        able = callable(getattr(one, verb, one if name == "exporters" else None))
         if isinstance(one, type) or not (text or able):
             got = f"the class {one.__name__}: write {one.__name__}()" if isinstance(one, type) else f"`{type(one).__name__}`"
-            expected = "a URL, an object with `export`, or a function" if name == "exporters" else "a function of one record"
             raise SettingsError(f"{name}: Expected {expected}, got {got}. {name} is {describe(name)}.")
     return several

@@ -64,6 +64,7 @@ class Channel:
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self.name, self.exporter, self.limits = name, exporter, limits
+        self.seconds = 0.0
         self.exported = self.waiting_bytes = self.batches = self.failures = 0
         self.dropped: Counter[str] = Counter()
         self.last_error: str | None = None
@@ -148,6 +149,7 @@ class Channel:
             dropped={reason: count for reason, count in dropped.items() if count},
             batches=self.batches,
             failures=self.failures,
+            seconds=self.seconds,
             last_error=self.last_error,
         )
 
@@ -185,8 +187,12 @@ class Channel:
         batch = Batch(self._batch_id, [p.record for p in parcels], [p.line for p in parcels])
         tries = 0
         while True:
+            began = time.monotonic()
             try:
-                await self._verb(batch)
+                try:
+                    await self._verb(batch)
+                finally:
+                    self.seconds += time.monotonic() - began
             except Rejected as error:
                 self._failed(error)
                 lost = len(parcels) if error.count is None else min(error.count, len(parcels))

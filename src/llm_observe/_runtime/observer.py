@@ -46,6 +46,7 @@ class Observer:
             self.exporters = plugs.defaults(self.settings)
         else:
             self.exporters = [plugs.exporter(one, self.settings) if isinstance(one, str) else one for one in named]
+        self.meters = [plugs.meter(one, self.settings) if isinstance(one, str) else one for one in self.settings.metrics]
         self.request_id_name = self.settings.request_id_header.lower().encode()  # as ASGI has it
         self.closed = False
         self._started = False
@@ -95,6 +96,8 @@ class Observer:
             list(self.channels.values()),
             [*settings.processors, level or truncation(settings.text_bytes)],
             self.guard,
+            self.meters,
+            self.stats,
         )
         self._lock = threading.Lock()
 

@@ -27,7 +27,7 @@ from llm_observe._runtime.handover import Handover
 from llm_observe._runtime.items import Flush, Settle
 from llm_observe._runtime.scope import SUPPRESSED, frame
 from llm_observe._runtime.through import through
-from llm_observe.protocols import Processor
+from llm_observe.protocols import Meter, Processor
 from llm_observe.records import AnyRecord
 
 FIRST_NAP, LONGEST_NAP = 0.02, 0.1  # seconds between two looks while there is traffic: each nap twice the one before
@@ -35,6 +35,7 @@ IDLE = 1.0  # seconds without traffic after which the sink goes to sleep
 SLICE = 0.0005  # seconds of work between two breaths
 BREATH = 0.0001  # seconds of rest: long enough for a waiting thread to wake and take the GIL
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 20.0  # seconds before the loop starts anew after a failure: three times a minute at most
+TELLING = 0.5  # seconds between two looks of the meters at our own numbers
 LONGEST_CLOSE = 0.4  # seconds that exporters have to close
 
 
@@ -42,9 +43,17 @@ class Sink:
     """One thread, one loop, all of an observer's slow work."""
 
     def __init__(
-        self, handover: Handover, assembler: Assembler, channels: Sequence[Channel], processors: Sequence[Processor], guard: Guard
+        self,
+        handover: Handover,
+        assembler: Assembler,
+        channels: Sequence[Channel],
+        processors: Sequence[Processor],
+        guard: Guard,
+        meters: Sequence[Meter] = (),
+        numbers: Callable[[], object] = lambda: None,
     ) -> None:
         self.handover, self.assembler, self.channels, self.processors, self.guard = handover, assembler, channels, processors, guard
+        self.meters, self._numbers, self._told_at = meters, numbers, 0.0
         self.filtered = 0  # records a processor let go
         self.restarts = 0  # of the loop, after a failure of our own
         self.lost = {"serialize_error": 0, "decode_error": 0, "shutdown_deadline": 0}
@@ -155,6 +164,7 @@ class Sink:
         for channel in self.channels:
             channel.give_up("shutdown_deadline")
         await self._close_exporters()
+        self._close_meters()
         self._finished = True
 
     async def _pump(self, start_soon: Callable[..., object]) -> None:
@@ -165,6 +175,7 @@ class Sink:
             await self._work(start_soon)
             if self.assembler.pending:
                 self._emit(self.assembler.overdue, owed=0)
+            self._tell()
             if busy:
                 nap, quiet = FIRST_NAP, 0.0
                 continue
@@ -214,6 +225,8 @@ class Sink:
     def _send(self, records: Iterable[AnyRecord]) -> None:
         parcels = []
         for record in records:
+            if self.meters:
+                self._measure(record)
             seen = through(record, self.processors, self.guard)
             if seen is None:
                 self.filtered += 1
@@ -227,6 +240,25 @@ class Sink:
             for channel in self.channels:
                 channel.offer(parcels)
             self._weigh()
+
+    def _measure(self, record: AnyRecord) -> None:
+        for meter in self.meters:
+            try:
+                meter.record(record)
+            except Exception as error:
+                self.guard.caught(error, f"the meter {type(meter).__name__}", quoted=False)
+
+    def _tell(self) -> None:
+        """Tell the meters how we are, once in a while."""
+        now = time.monotonic()
+        if not self.meters or now - self._told_at < TELLING:
+            return
+        self._told_at = now
+        for meter in self.meters:
+            try:
+                meter.health(self._numbers())
+            except Exception as error:
+                self.guard.caught(error, f"the meter {type(meter).__name__}", quoted=False)
 
     def _weigh(self) -> None:
         """What exporters hold back counts: the hand-over and the fullest channel share one bound. (Channels share their parcels.)"""
@@ -258,6 +290,15 @@ class Sink:
                     tasks.start_soon(channel.emptied)
             for order in list(self._orders):
                 self._done(order)
+
+    def _close_meters(self) -> None:
+        self._told_at = 0.0
+        self._tell()
+        for meter in self.meters:
+            try:
+                getattr(meter, "close", lambda: None)()
+            except Exception as error:
+                self.guard.caught(error, f"closing the meter {type(meter).__name__}")
 
     async def _close_exporters(self) -> None:
         with anyio.move_on_after(LONGEST_CLOSE):

@@ -18,6 +18,7 @@ class ExporterStats(msgspec.Struct, frozen=True, kw_only=True):
     dropped: dict[str, int]
     batches: int
     failures: int
+    seconds: float  # spent exporting, failed attempts included
     last_error: str | None = None
 
     @property

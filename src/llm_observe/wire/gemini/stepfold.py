@@ -30,7 +30,9 @@ class Step:
     __slots__ = ("_arguments", "_contents", "_members", "_start")
 
     def __init__(self, start: Document) -> None:
-        self._start = dict(start)
+        kind = text(start.get("type"))
+        is_content = kind == "text" or kind in MEDIA  # the first version had no steps around its contents
+        self._start = {"type": "model_output", "content": [start]} if is_content else dict(start)
         self._contents: list[_Content | Document] = []
         self._arguments: list[str] = []
         self._members: dict[str, list[Any]] = {}

@@ -6,6 +6,7 @@ import msgspec
 
 from llm_observe.records import (
     AnyPart,
+    Billed,
     CallRequest,
     Conversation,
     Error,
@@ -22,6 +23,7 @@ from llm_observe.wire.headers import seconds_of
 from llm_observe.wire.jsonio import integer, items, mapping, text
 
 UNKNOWN_ERROR = "_OTHER"
+_NOTHING_BILLED = Billed()
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,7 +72,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 
 _REASONS = {
     "stop": ("stop", "eos", "end_turn", "stop_sequence", "complete", "finish", "pause_turn"),
-    "length": ("length", "max_tokens", "max_output_tokens", "model_length", "model_context_window_exceeded", "continuation"),
+    "length": ("length", "max_tokens", "max_output_tokens", "model_length", "model_context_window_exceeded", "continuation", "error_limit"),
     "tool_call": ("tool_calls", "tool_call", "function_call", "tool_use"),
     "content_filter": (
         *("content_filter", "refusal", "content_filtered", "guardrail_intervened", "safety", "error_toxic"),
@@ -81,7 +83,7 @@ _REASONS = {
     "error": (
         *("error", "timeout", "failed", "cancelled", "insufficient_system_resource", "malformed_model_output", "malformed_tool_use"),
         *("malformed_function_call", "malformed_response", "unexpected_tool_call", "too_many_tool_calls", "missing_thought_signature"),
-        *("image_other", "no_image", "other", "pup_limited_disabled"),
+        *("image_other", "no_image", "other", "pup_limited_disabled", "user_cancel"),
     ),
 }
 _MAPPED = {raw: reason for reason, raws in _REASONS.items() for raw in raws}
@@ -99,15 +101,20 @@ def usage(
     cache_read: int | None = None,
     cache_write: int | None = None,
     reasoning: int | None = None,
+    billed: Billed | None = None,
     **modalities: Modality | None,
 ) -> Usage:
-    """A :class:`Usage` of the counts that are known, by modality too (``text``, ``image``, ``audio``)."""
+    """A :class:`Usage` of the counts that are known, by modality too (``text``, ``image``, ``audio``).
+
+    *billed* is left out where it says nothing.
+    """
     return Usage(
         input_tokens=input,
         output_tokens=output,
         cache_read=None if cache_read is None else InputTokens(input_tokens=cache_read),
         cache_write=None if cache_write is None else InputTokens(input_tokens=cache_write),
         reasoning=None if reasoning is None else OutputTokens(output_tokens=reasoning),
+        billed=None if billed == _NOTHING_BILLED else billed,
         **modalities,
     )
 

@@ -44,7 +44,7 @@ def parts_of(block: Document) -> tuple[AnyPart, ...]:
     """One block as parts; none where it says nothing (an empty text, a thought that is not shown)."""
     kind = text(block.get("type")) or ""
     if kind == "text":
-        return text_parts(block.get("text"))
+        return _text(block)
     if kind == "thinking":
         thought = text(block.get("thinking"))
         return (Reasoning(content=thought),) if thought else ()
@@ -55,8 +55,7 @@ def parts_of(block: Document) -> tuple[AnyPart, ...]:
     if kind in {"server_tool_use", "mcp_tool_use"}:
         return (_server_call(kind, block),)
     if kind.endswith("_tool_result"):
-        response = {"type": kind, "content": scrubbed(block.get("content"))}
-        return (ServerToolCallResponse(id=text(block.get("tool_use_id")), server_tool_call_response=response),)
+        return (ServerToolCallResponse(id=text(block.get("tool_use_id")), server_tool_call_response=_server_response(kind, block)),)
     if kind in {"image", "document"}:
         return _media(kind, block)
     if kind == "container_upload":
@@ -77,6 +76,11 @@ def tool_definition(tool: Document) -> ToolDefinition:
     )
 
 
+def _text(block: Document) -> tuple[AnyPart, ...]:
+    said = text(block.get("text"))
+    return (Text(content=said, citations=tuple(map(scrubbed, items(block.get("citations"))))),) if said else ()
+
+
 def _tool_response(block: Document) -> Any:
     """What the application's tool said: the string; a single text's string; else the parts as plain data."""
     parts = content_parts(block.get("content"))
@@ -93,6 +97,22 @@ def _server_call(kind: str, block: Document) -> ServerToolCall:
     if server := text(block.get("server_name")):
         call["server_name"] = server
     return ServerToolCall(id=text(block.get("id")), name=name, server_tool_call=call)
+
+
+def _server_response(kind: str, block: Document) -> dict[str, object]:
+    response = {"type": kind, "content": scrubbed(_opened(block.get("content")))}
+    return response | {"is_error": True} if block.get("is_error") is True else response
+
+
+def _opened(value: Any) -> Any:
+    """Plain text (of a page that was fetched) out of the place where base64 may stand too, for what stands there is left out."""
+    if type(value) is list:
+        return [_opened(member) for member in value]
+    if type(value) is not dict:
+        return value
+    if value.get("type") == "text" and type(value.get("data")) is str:
+        return {"text" if name == "data" else name: member for name, member in value.items()}
+    return {name: _opened(member) for name, member in value.items()}
 
 
 def _media(kind: str, block: Document) -> tuple[AnyPart, ...]:

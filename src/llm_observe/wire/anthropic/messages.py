@@ -7,18 +7,13 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import unquote
 
-from llm_observe.records import CallRequest, Error, Exchange, ReasoningRequest, Usage
-from llm_observe.wire.answer import Answer, Asked, error_of, unread_reason, usage
+from llm_observe.records import AnyPart, CallRequest, Compaction, Conversation, Error, Exchange, PreviousResponse, ReasoningRequest, Refusal
+from llm_observe.wire.answer import Answer, Asked, error_of, unread_reason
 from llm_observe.wire.anthropic.blocks import message_of, parts_of, system_of, tool_definition
-from llm_observe.wire.jsonio import MALFORMED, Document, integer, items, load, load_argument, mapping, number, text
+from llm_observe.wire.anthropic.fold import Block
+from llm_observe.wire.anthropic.usage import usage_of
+from llm_observe.wire.jsonio import MALFORMED, Document, integer, items, load, mapping, number, text
 from llm_observe.wire.provider import known_host
-
-_DELTAS = {  # type of a delta: its member that holds a piece, the block it belongs to, the block's member that it grows
-    "text_delta": ("text", "text", "text"),
-    "thinking_delta": ("thinking", "thinking", "thinking"),
-    "input_json_delta": ("partial_json", "tool_use", "input"),
-    "compaction_delta": ("content", "compaction", "content"),
-}
 
 
 def agrees(body: Any, exchange: Exchange) -> bool:
@@ -41,6 +36,8 @@ def asked(body: Any, exchange: Exchange) -> Asked:
     messages = body.get("messages")
     output_config = mapping(body.get("output_config"))
     level = text(output_config.get("effort"))
+    previous = text(mapping(body.get("thread")).get("previous_message_id"))
+    form = mapping(output_config.get("format")) or mapping(body.get("output_format"))
     return Asked(
         request=CallRequest(
             model=text(body.get("model")) or _vertex_model(exchange.path),
@@ -52,12 +49,14 @@ def asked(body: Any, exchange: Exchange) -> Asked:
             stop_sequences=tuple(stop for stop in items(body.get("stop_sequences")) if type(stop) is str),
             reasoning=ReasoningRequest(level=level) if level else None,
             service_tier=text(body.get("service_tier")),
+            previous_response=PreviousResponse(id=previous) if previous else None,
         ),
         system=system_of(body.get("system")),
         messages=tuple(message_of(message) for message in items(messages) if type(message) is dict),
         count=len(messages) if type(messages) is list else None,
         tools=tuple(tool_definition(tool) for tool in items(body.get("tools")) if type(tool) is dict),
-        output_type=_output_type(body, output_config),
+        output_type="json" if (text(form.get("type")) or "").startswith("json") else None,
+        schema=mapping(form.get("schema")) or None,
     )
 
 
@@ -72,7 +71,7 @@ def answered(document: Any, exchange: Exchange) -> Answer:
 def streamed(events: Sequence[bytes], exchange: Exchange) -> Answer:
     """A stream: ``message_stop`` ends it."""
     message: Document = {}
-    blocks: dict[int, _Block] = {}
+    blocks: dict[int, Block] = {}
     first: Document = {}
     counts: Document = {}
     error: Error | None = None
@@ -88,11 +87,11 @@ def streamed(events: Sequence[bytes], exchange: Exchange) -> Answer:
         if kind == "content_block_delta":
             index = integer(event.get("index")) or 0
             if index not in blocks:  # its start is behind a gap
-                blocks[index] = _Block({})
+                blocks[index] = Block({})
             if blocks[index].add(mapping(event.get("delta"))) and first_content is None:
                 first_content = place
         elif kind == "content_block_start":
-            blocks[integer(event.get("index")) or 0] = _Block(mapping(event.get("content_block")))
+            blocks[integer(event.get("index")) or 0] = Block(mapping(event.get("content_block")))
         elif kind == "message_start":
             message = dict(mapping(event.get("message")))
             first = mapping(message.get("usage"))
@@ -119,36 +118,6 @@ def streamed(events: Sequence[bytes], exchange: Exchange) -> Answer:
     )
 
 
-class _Block:
-    """A content block in the making."""
-
-    __slots__ = ("pieces", "start")
-
-    def __init__(self, start: Document) -> None:
-        self.start = start
-        self.pieces: dict[str, list[str]] = {}
-
-    def add(self, delta: Document) -> bool:
-        """One more delta. Whether it has something of the answer in it."""
-        kind = text(delta.get("type"))
-        if kind in _DELTAS and type(piece := delta.get(_DELTAS[kind][0])) is str:
-            self.pieces.setdefault(kind, []).append(piece)
-            return bool(piece)
-        return False
-
-    def whole(self) -> Document:
-        block = dict(self.start)
-        for kind, pieces in self.pieces.items():
-            _, holder, member = _DELTAS[kind]
-            grown = "".join(pieces)
-            if member != "input":
-                block[member] = (text(block.get(member)) or "") + grown
-            elif grown:
-                block[member] = load_argument(grown)
-            block.setdefault("type", holder)
-        return block
-
-
 def _answer(
     message: Document,
     *,
@@ -160,7 +129,7 @@ def _answer(
     first_content: int | None = None,
 ) -> Answer:
     counts = mapping(message.get("usage"))
-    parts = tuple(part for block in items(message.get("content")) if type(block) is dict for part in parts_of(block))
+    parts = tuple(part for block in items(message.get("content")) if type(block) is dict for part in parts_of(block)) + _refused(message)
     return Answer(
         id=text(message.get("id")),
         model=text(message.get("model")),
@@ -173,20 +142,14 @@ def _answer(
         request_id=request_id,
         reason=reason,
         first_content=first_content,
+        conversation=Conversation(compacted=True) if any(isinstance(part, Compaction) for part in parts) else None,
     )
 
 
-def usage_of(counts: Document) -> Usage:
-    """The counts, with the cached tokens in the input: here they are given beside it."""
-    fresh = integer(counts.get("input_tokens"))
-    read, written = integer(counts.get("cache_read_input_tokens")), integer(counts.get("cache_creation_input_tokens"))
-    return usage(
-        input=None if fresh is None else fresh + (read or 0) + (written or 0),
-        output=integer(counts.get("output_tokens")),
-        cache_read=read,
-        cache_write=written,
-        reasoning=integer(mapping(counts.get("output_tokens_details")).get("thinking_tokens")),
-    )
+def _refused(message: Document) -> tuple[AnyPart, ...]:
+    """Why the model would not answer, where that is told."""
+    explanation = text(mapping(message.get("stop_details")).get("explanation"))
+    return (Refusal(content=explanation),) if explanation else ()
 
 
 def _known(members: Any) -> Document:
@@ -197,8 +160,3 @@ def _known(members: Any) -> Document:
 def _vertex_model(path: str) -> str | None:
     """``.../publishers/anthropic/models/{model}:rawPredict``."""
     return unquote(path.partition("/models/")[2].rpartition(":")[0]) or None
-
-
-def _output_type(body: Document, output_config: Document) -> str | None:
-    form = mapping(output_config.get("format")) or mapping(body.get("output_format"))
-    return "json" if (text(form.get("type")) or "").startswith("json") else None

@@ -6,13 +6,9 @@ nearly five hundred were read and most of them from the cache. What is charged f
 billed units only, as for embeddings, they are the totals.
 """
 
-import msgspec
-
 from llm_observe.records import Billed, Usage
 from llm_observe.wire.answer import modality, usage
 from llm_observe.wire.jsonio import Document, integer, mapping
-
-_NOTHING = Billed()
 
 
 def usage_of(counts: Document) -> Usage:
@@ -23,20 +19,19 @@ def usage_of(counts: Document) -> Usage:
     billed_input = _together(units) if billed_input is None else billed_input
     billed_output = integer(units.get("output_tokens"))
     pictures = integer(tokens.get("image_tokens")) or integer(units.get("image_tokens"))
-    found = usage(
+    apart = read is not None and (billed_input, billed_output) != (read, written)
+    return usage(
         input=billed_input if read is None else read,
         output=billed_output if written is None else written,
         cache_read=integer(counts.get("cached_tokens")),
         image=modality(pictures, None),
+        billed=Billed(
+            input_tokens=billed_input if apart else None,
+            output_tokens=billed_output if apart else None,
+            images=integer(units.get("images")),
+            search_units=integer(units.get("search_units")),
+        ),
     )
-    apart = read is not None and (billed_input, billed_output) != (read, written)
-    billed = Billed(
-        input_tokens=billed_input if apart else None,
-        output_tokens=billed_output if apart else None,
-        images=integer(units.get("images")),
-        search_units=integer(units.get("search_units")),
-    )
-    return found if billed == _NOTHING else msgspec.structs.replace(found, billed=billed)
 
 
 def _together(counts: Document) -> int | None:

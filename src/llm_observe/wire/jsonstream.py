@@ -6,7 +6,10 @@ Time is linear in the bytes, however they are cut.
 
 import re
 
-_TOKEN = re.compile(rb'["\[\]{},]')
+# All that stands before the next mark, whole strings too. Possessive: nothing is looked at twice.
+_STRING = rb'"(?:[^"\\]++|\\.)*+"'
+_BETWEEN = re.compile(rb'(?:[^"\[\]{},]++|%b)*+' % _STRING, re.DOTALL)
+_INSIDE = re.compile(rb'(?:[^"\[\]{}]++|%b)*+' % _STRING, re.DOTALL)
 _IN_STRING = re.compile(rb'["\\]')
 _SPACE = b" \t\r\n"
 _OPENERS = b"[{"
@@ -67,12 +70,13 @@ class Elements:
                 else:
                     self._escaped = True
                 continue
-            token = _TOKEN.search(data, at)
-            if token is None:
+            before = (_INSIDE if self._depth > 1 else _BETWEEN).match(data, at)
+            at = before.end() if before else at
+            if at == len(data):
                 break
-            at, mark = token.end(), data[token.start()]
+            mark, at = data[at], at + 1
             if mark == _QUOTE:
-                self._string = True
+                self._string = True  # its end is in a later piece
             elif mark in _OPENERS:
                 self._depth += 1
                 if self._depth == 1:

@@ -22,7 +22,7 @@ from llm_observe.records import (
     ToolDefinition,
     Uri,
 )
-from llm_observe.wire import decode
+from llm_observe.wire import FORMATS, Endpoints, decode
 
 DATA = b"\x89PNG"
 B64 = base64.b64encode(DATA).decode()
@@ -108,6 +108,16 @@ def test_the_model_is_in_the_path(gemini, path, model):
     decoded = decode(gemini({}, url=f"https://generativelanguage.googleapis.com/{path}"))
 
     assert (model, "gemini.generate_content", "generate_content") == (decoded.request.model, decoded.wire.format, decoded.operation.name)
+
+
+@pytest.mark.parametrize("form", ["gemini.generate_content", "gemini.embed"])
+def test_at_an_address_of_the_users_own_the_body_may_name_the_model(gemini, form):
+    """There the path does not."""
+    own = Endpoints({"gateway.example/ask": form}, FORMATS)
+    request = {"model": "gemini-x", "contents": [], "content": {}}
+    decoded = decode(gemini({}, request, url="https://gateway.example/ask"), own)
+
+    assert (form, "gemini-x") == (decoded.wire.format, decoded.request.model)
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ def asked(body: Any, exchange: Exchange) -> Asked:
     inputs = [content_parts(request.get("content")) for request in requests]
     configs = [mapping(member(request, "embedContentConfig")) or request for request in requests]
     dimension = next((size for config in configs if (size := integer(member(config, "outputDimensionality"))) is not None), None)
-    return _asked(exchange, inputs, dimension, known="requests" in body or "content" in body)
+    return _asked(exchange, body, inputs, dimension, known="requests" in body or "content" in body)
 
 
 def asked_of_predict(body: Any, exchange: Exchange) -> Asked:
@@ -28,7 +28,8 @@ def asked_of_predict(body: Any, exchange: Exchange) -> Asked:
     parameters = mapping(body.get("parameters"))
     size = integer(member(parameters, "outputDimensionality"))
     inputs = [_instance(instance) for instance in several(body.get("instances")) if type(instance) is dict]
-    return _asked(exchange, inputs, integer(parameters.get("dimension")) if size is None else size, known="instances" in body)
+    dimension = integer(parameters.get("dimension")) if size is None else size
+    return _asked(exchange, body, inputs, dimension, known="instances" in body)
 
 
 def predicts_embeddings(body: Any, exchange: Exchange) -> bool:
@@ -65,9 +66,9 @@ def streamed(events: Sequence[bytes], exchange: Exchange) -> Answer:
     return answered(load(events[0]) if events else None, exchange)
 
 
-def _asked(exchange: Exchange, inputs: list[tuple[AnyPart, ...]], dimension: int | None, *, known: bool) -> Asked:
+def _asked(exchange: Exchange, body: Document, inputs: list[tuple[AnyPart, ...]], dimension: int | None, *, known: bool) -> Asked:
     return Asked(
-        request=CallRequest(model=model_of(exchange.path)),
+        request=CallRequest(model=model_of(exchange.path) or text(body.get("model"))),
         messages=tuple(Message(role="user", parts=parts) for parts in inputs),
         count=len(inputs) if known else None,
         dimension=dimension,

@@ -50,7 +50,7 @@ def others(document: Document, named: frozenset[str]) -> Document:
 
 
 def model_of(path: str) -> str | None:
-    """The model, which stands in the path only: ``/v1beta/models/{model}:generateContent``. Tuned ones keep the name of their kind."""
+    """The model, which stands in the path: ``/v1beta/models/{model}:generateContent``. Tuned ones keep the name of their kind."""
     name = path.partition("?")[0].partition("#")[0].rpartition(":")[0]
     for place, kind in _PLACES:
         _, found, model = name.rpartition(place)

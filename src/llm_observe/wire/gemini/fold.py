@@ -1,15 +1,17 @@
 """One candidate of an answer, folded from the chunks of a stream, or from the one document that a plain answer is."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from llm_observe.records import AnyPart, Generic, Text, ToolCall
 from llm_observe.wire.answer import finish_reason
 from llm_observe.wire.gemini.calls import CallInPieces, is_in_pieces
 from llm_observe.wire.gemini.citations import Cited
-from llm_observe.wire.gemini.fields import member, several
+from llm_observe.wire.gemini.fields import member, several, word
 from llm_observe.wire.gemini.parts import is_text, parts_of
 from llm_observe.wire.jsonio import Document, mapping, text
 
+_USUAL = frozenset({"content", "index", "safetyRatings"})
 _ODD = frozenset({"error", "content_filter"})
 
 
@@ -29,9 +31,10 @@ class _Run:
 class Candidate:
     """Everything that the chunks say about one candidate."""
 
-    __slots__ = ("_cited", "_said", "_stream", "_under_way", "message", "reason", "role")
+    __slots__ = ("_cited", "_reasons", "_said", "_stream", "_under_way", "message", "reason", "role")
 
-    def __init__(self, *, stream: bool) -> None:
+    def __init__(self, reasons: Sequence[str], *, stream: bool) -> None:
+        self._reasons = reasons  # by their numbers
         self._stream = stream
         self.role = "model"
         self.reason: str | None = None
@@ -40,12 +43,12 @@ class Candidate:
         self._under_way: CallInPieces | None = None
         self._cited = Cited()
 
-    def add(self, candidate: Document, reason: str | None) -> bool:
-        """One more chunk, and its finish reason. Whether it has something of the answer in it."""
+    def add(self, candidate: Document) -> bool:
+        """One more chunk. Whether it has something of the answer in it."""
         content = mapping(candidate.get("content"))
-        self.reason = reason or self.reason
         self.role = text(content.get("role")) or self.role
-        if len(candidate) > 1:
+        if not candidate.keys() <= _USUAL:
+            self.reason = word(member(candidate, "finishReason"), self._reasons) or self.reason
             self.message = text(member(candidate, "finishMessage")) or self.message
             self._cited.add(candidate)
         something = False

@@ -17,6 +17,7 @@ from llm_observe.wire.jsonio import MALFORMED, Document, integer, items, load, m
 
 _DONE = b"[DONE]"  # not Google's, but some gateways'
 _ASKED_FOR = ("", "TEXT", "IMAGE", "AUDIO")
+_USUAL = frozenset({"candidates", "usageMetadata", "modelVersion", "responseId", "createTime"})
 _BLOCKED = ("", "SAFETY", "OTHER", "BLOCKLIST", "PROHIBITED_CONTENT")
 _STUDIO = (
     *("", "STOP", "MAX_TOKENS", "SAFETY", "RECITATION", "OTHER", "LANGUAGE", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII"),
@@ -40,7 +41,7 @@ def asked(body: Any, exchange: Exchange) -> Asked:
     schema, output_type = _output(config)
     return Asked(
         request=CallRequest(
-            model=model_of(exchange.path),
+            model=model_of(exchange.path) or text(body.get("model")),
             stream=True if exchange.path.partition("?")[0].endswith(":streamGenerateContent") else None,
             max_tokens=integer(member(config, "maxOutputTokens")),
             temperature=number(config.get("temperature")),
@@ -125,16 +126,20 @@ class _Chunks:
         self._id = self._id or text(member(chunk, "responseId"))
         self._model = self._model or text(member(chunk, "modelVersion"))
         self._counts = mapping(member(chunk, "usageMetadata")) or self._counts
-        if feedback := mapping(member(chunk, "promptFeedback")):
+        if not chunk.keys() <= _USUAL:
+            feedback = mapping(member(chunk, "promptFeedback"))
             self._block = word(member(feedback, "blockReason"), _BLOCKED) or self._block
-        if "error" in chunk:
-            self._fail(chunk)
+            if "error" in chunk:
+                self._fail(chunk)
         something = False
         for position, candidate in enumerate(several(chunk.get("candidates"))):
             if type(candidate) is dict:
-                index = integer(candidate.get("index"))
-                held = self._candidates.setdefault(position if index is None else index, Candidate(stream=self._stream))
-                something = held.add(candidate, word(member(candidate, "finishReason"), self._reasons)) or something
+                index = integer(candidate.get("index", position))
+                index = position if index is None else index
+                held = self._candidates.get(index)
+                if held is None:
+                    held = self._candidates[index] = Candidate(self._reasons, stream=self._stream)
+                something = held.add(candidate) or something
         return something
 
     def _fail(self, document: Any) -> None:

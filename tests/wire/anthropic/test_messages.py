@@ -265,7 +265,7 @@ def test_cached_tokens_may_be_unknown(anthropic):
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        ({"type": "text", "text": "a", "citations": [{"cited_text": "x"}]}, (Text(content="a"),)),
+        ({"type": "text", "text": "a", "citations": None}, (Text(content="a"),)),
         ({"type": "text", "text": ""}, ()),
         ({"type": "thinking", "thinking": "hm", "signature": "c2VjcmV0"}, (Reasoning(content="hm"),)),
         ({"type": "thinking", "thinking": "", "signature": "c2VjcmV0"}, ()),
@@ -390,7 +390,12 @@ def test_later_usage_overwrites_field_by_field(streamed):
         pytest.param([block(0, type="text", text="a"), delta(0, "text_delta", text="b")], Text(content="ab"), id="a start with text"),
         pytest.param([delta(0, "text_delta", text="b")], Text(content="b"), id="no start"),
         pytest.param(
-            [block(0, type="text", text=""), delta(0, "citations_delta", citation={}), delta(0, "text_delta", text="a"), delta(0, "new")],
+            [
+                block(0, type="text", text=""),
+                delta(0, "signature_delta", signature="c2VjcmV0"),
+                delta(0, "text_delta", text="a"),
+                delta(0, "new"),
+            ],
             Text(content="a"),
             id="deltas of no interest",
         ),

@@ -126,6 +126,11 @@ def test_at_an_address_of_the_users_own_the_body_may_name_the_model(gemini, form
         ("generativelanguage.googleapis.com", "gcp.gemini", False),
         ("aiplatform.googleapis.com", "gcp.vertex_ai", False),
         ("europe-west4-aiplatform.googleapis.com", "gcp.vertex_ai", False),
+        ("aiplatform.eu.rep.googleapis.com", "gcp.vertex_ai", False),
+        ("generativelanguage.mtls.googleapis.com", "gcp.gemini", False),
+        ("aiplatform.mtls.googleapis.com", "gcp.vertex_ai", False),
+        ("us-central1-aiplatform.mtls.googleapis.com", "gcp.vertex_ai", False),
+        ("generativelanguage.googleapis.com.attacker.example", "gcp.gemini", True),
         ("gateway.example", "gcp.gemini", True),
     ],
 )

@@ -58,6 +58,18 @@ def test_the_length_that_was_asked_for(embeddings, members):
     assert 768 == decoded.embeddings.dimension.count
 
 
+def test_a_request_that_is_not_there_has_no_inputs(embeddings):
+    """Their number is not known; the model is."""
+    decoded = decode(embeddings({"embeddings": [{"values": [1]}]}, b"x", request_body=None))
+
+    assert (None, (), "gemini-embedding-x", 1) == (
+        decoded.input.count,
+        decoded.input.messages,
+        decoded.request.model,
+        decoded.response.embedding_count,
+    )
+
+
 @pytest.mark.parametrize("name", ["promptTokensDetails", "promptTokenDetails"])
 def test_usage(embeddings, name):
     """One of the two services misspells it."""

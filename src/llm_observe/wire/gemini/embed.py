@@ -15,11 +15,12 @@ from llm_observe.wire.media import blob
 def asked(body: Any, exchange: Exchange) -> Asked:
     """The request: one content, or several requests of one each."""
     body = mapping(body)
-    requests = [request for request in several(body.get("requests")) if type(request) is dict] if "requests" in body else [body]
+    known = "requests" in body or "content" in body
+    requests = [request for request in several(body.get("requests")) if type(request) is dict] if "requests" in body else [body] * known
     inputs = [content_parts(request.get("content")) for request in requests]
     configs = [mapping(member(request, "embedContentConfig")) or request for request in requests]
     dimension = next((size for config in configs if (size := integer(member(config, "outputDimensionality"))) is not None), None)
-    return _asked(exchange, body, inputs, dimension, known="requests" in body or "content" in body)
+    return _asked(exchange, body, inputs, dimension, known=known)
 
 
 def asked_of_predict(body: Any, exchange: Exchange) -> Asked:

@@ -10,6 +10,7 @@ import msgspec
 
 from llm_observe.records import (
     CallResponse,
+    Conversation,
     Cut,
     Decoded,
     Dimension,
@@ -143,7 +144,7 @@ def _decoded(exchange: Exchange, spoken: Spoken, asked: Asked, body: Body, answe
         input=Input(messages=asked.messages, count=asked.count),
         output=Output(messages=messages, type=asked.output_type, schema=asked.schema),
         tool=Tool(definitions=asked.tools),
-        conversation=asked.conversation or answer.conversation,
+        conversation=_conversation(asked.conversation, answer.conversation),
         prompt=asked.prompt,
         embeddings=Embeddings(dimension=Dimension(count=dimension)) if dimension else None,
         error=error,
@@ -170,6 +171,13 @@ def _status(exchange: Exchange, error: Error | None, *, complete: bool | None) -
     if exchange.status_code is None:
         return "truncated"  # given up before an answer came
     return "truncated" if complete is False else "ok"
+
+
+def _conversation(asked: Conversation | None, answered: Conversation | None) -> Conversation | None:
+    """What either side says of it: the request names it, the answer tells that it was compacted."""
+    if asked is None or answered is None:
+        return asked or answered
+    return Conversation(id=asked.id or answered.id, compacted=asked.compacted or answered.compacted)
 
 
 def _either(header: float | None, body: float | None) -> float | None:

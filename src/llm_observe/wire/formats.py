@@ -96,6 +96,6 @@ def matched(exchange: Exchange, body: Any, endpoints: Endpoints = NO_ENDPOINTS) 
 def _form(exchange: Exchange, body: Any) -> Format | None:
     path = exchange.path.partition("?")[0].partition("#")[0]
     for form in FORMATS:
-        if form.method == exchange.method and form.at(path):
-            return form if form.agrees is None or form.agrees(body, exchange) else None
+        if form.method == exchange.method and form.at(path) and (form.agrees is None or form.agrees(body, exchange)):
+            return form
     return None

@@ -1,7 +1,8 @@
 """What OpenAI serves, and the many that speak its language."""
 
 from llm_observe.wire.format import Format
-from llm_observe.wire.openai import chat
+from llm_observe.wire.openai import chat, completions, embeddings, responses
+from llm_observe.wire.openai.errors import failed
 
 FORMATS: tuple[Format, ...] = (
     Format(
@@ -12,7 +13,66 @@ FORMATS: tuple[Format, ...] = (
         asked=chat.asked,
         answered=chat.answered,
         streamed=chat.streamed,
+        failed=failed,
         agrees=chat.agrees,
         dialects={"groq": "groq.chat", "mistral_ai": "mistral.chat", "writer": "writer.chat"},
+    ),
+    Format(  # Writer's has a path of its own
+        name="writer.chat",
+        operation="chat",
+        home="writer",
+        paths=("/v1/chat",),
+        asked=chat.asked,
+        answered=chat.answered,
+        streamed=chat.streamed,
+        failed=failed,
+        agrees=chat.is_writers,
+    ),
+    Format(
+        name="openai.responses",
+        operation="chat",
+        home="openai",
+        paths=("/responses",),
+        asked=responses.asked,
+        answered=responses.answered,
+        streamed=responses.streamed,
+        failed=failed,
+        agrees=responses.agrees,
+    ),
+    Format(  # one that was asked for earlier
+        name="openai.responses",
+        operation="fetch_response",
+        home="openai",
+        method="GET",
+        paths=("/responses/{}",),
+        asked=responses.fetch_asked,
+        answered=responses.fetched,
+        streamed=responses.fetch_streamed,
+        failed=failed,
+        agrees=responses.is_fetch,
+    ),
+    Format(
+        name="openai.embeddings",
+        operation="embeddings",
+        home="openai",
+        paths=("/embeddings",),
+        asked=embeddings.asked,
+        answered=embeddings.answered,
+        streamed=embeddings.streamed,
+        failed=failed,
+        agrees=embeddings.agrees,
+        dialects={"mistral_ai": "mistral.embeddings", "voyageai": "voyage.embeddings"},
+    ),
+    Format(  # behind the chats, whose paths end in it too
+        name="openai.completions",
+        operation="text_completion",
+        home="openai",
+        paths=("/completions",),
+        asked=completions.asked,
+        answered=chat.answered,
+        streamed=completions.streamed,
+        failed=failed,
+        agrees=completions.agrees,
+        dialects={"writer": "writer.completions"},
     ),
 )

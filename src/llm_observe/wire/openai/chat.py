@@ -1,23 +1,29 @@
 """OpenAI Chat Completions, as OpenAI and the many that speak it send it.
 
-Request and plain answer are one document each; a stream is folded choice by choice. Vendors differ in where reasoning, cached tokens
-and errors stand (reference: wire.md 3.1, 3.2): all places are looked at, whoever is speaking.
+Request and plain answer are one document each; a stream is folded choice by choice. Vendors differ in where reasoning, citations,
+tokens and errors stand (reference: wire.md 3.1, 3.2): all places are looked at, whoever is speaking. The legacy completions, whose
+choices have a text in place of a message, are read here too.
 """
 
 from collections.abc import Sequence
 from typing import Any
 
-from llm_observe.records import CallRequest, Choice, Error, Exchange, ReasoningRequest
+from llm_observe.records import AnyPart, Error, Exchange
 from llm_observe.wire.answer import Answer, Asked, error_of, unread_reason
-from llm_observe.wire.jsonio import MALFORMED, Document, integer, items, load, mapping, number, text
+from llm_observe.wire.jsonio import MALFORMED, Document, items, load, mapping, text
 from llm_observe.wire.openai.fold import Folded
-from llm_observe.wire.openai.parts import message_of, output_parts, tool_definitions
-from llm_observe.wire.openai.usage import usage_of
-from llm_observe.wire.provider import known_host
+from llm_observe.wire.openai.parameters import call_request, output_form
+from llm_observe.wire.openai.parts import message_of, output_parts, sources_of
+from llm_observe.wire.openai.tools import tool_definitions
+from llm_observe.wire.openai.usage import time_of, usage_of
+from llm_observe.wire.provider import known_host, provider_of
 
 DONE = b"[DONE]"
 
-_LAST = ("usage", "x_groq", "service_tier", "system_fingerprint")  # members of a chunk of which the last one counts
+_LAST = (  # members of a chunk of which the last one counts
+    *("usage", "x_groq", "timings", "service_tier", "system_fingerprint"),
+    *("citations", "search_results"),
+)
 
 
 def agrees(body: Any, exchange: Exchange) -> bool:
@@ -25,30 +31,23 @@ def agrees(body: Any, exchange: Exchange) -> bool:
     return type(body) is not dict or type(body.get("messages")) is list or known_host(exchange)
 
 
+def is_writers(body: Any, exchange: Exchange) -> bool:
+    """``/v1/chat`` is Writer's where the host is; it is Cohere's and many an application's elsewhere."""
+    return provider_of(exchange.host, exchange.port, exchange.path, home="").name == "writer"
+
+
 def asked(body: Any, exchange: Exchange) -> Asked:
     """The request."""
     body = mapping(body)
     messages = body.get("messages")
+    output_type, schema = output_form(mapping(body.get("response_format")))
     return Asked(
-        request=CallRequest(
-            model=text(body.get("model")) or text(body.get("agent_id")) or deployment(exchange.path),
-            stream=True if body.get("stream") is True else None,
-            max_tokens=_first(body, "max_completion_tokens", "max_tokens"),
-            temperature=number(body.get("temperature")),
-            top_p=number(body.get("top_p")),
-            top_k=integer(body.get("top_k")),
-            frequency_penalty=number(body.get("frequency_penalty")),
-            presence_penalty=number(body.get("presence_penalty")),
-            stop_sequences=_stop(body.get("stop")),
-            seed=_first(body, "seed", "random_seed"),
-            choice=None if (n := integer(body.get("n"))) is None or n == 1 else Choice(count=n),
-            reasoning=_reasoning(body),
-            service_tier=text(body.get("service_tier")),
-        ),
+        request=call_request(body, exchange),
         messages=tuple(message_of(message) for message in items(messages) if type(message) is dict),
         count=len(messages) if type(messages) is list else None,
         tools=tool_definitions(body),
-        output_type=_output_type(body),
+        output_type=_modality(items(body.get("modalities"))) or output_type,
+        schema=schema,
     )
 
 
@@ -56,29 +55,19 @@ def answered(document: Any, exchange: Exchange) -> Answer:
     """A plain answer."""
     document = _unwrapped(document)
     error = error_of(document)
+    sources = sources_of(document)
     choices, reasons = [], []
     for choice in items(document.get("choices")):
-        message = mapping(mapping(choice).get("message"))
-        choices.append((text(message.get("role")) or "assistant", output_parts(message)))
+        message = _message(mapping(choice))
+        choices.append((text(message.get("role")) or "assistant", output_parts(message, sources)))
         reasons.append(text(mapping(choice).get("finish_reason")))
         error = error or error_of(choice)
-    return Answer(
-        id=text(document.get("id")),
-        model=text(document.get("model")),
-        service_tier=text(document.get("service_tier")),
-        system_fingerprint=text(document.get("system_fingerprint")),
-        choices=tuple(choices),
-        reasons=tuple(reasons),
-        usage=usage_of(document),
-        error=error,
-    )
+    return _answer(document, choices=tuple(choices), reasons=tuple(reasons), error=error)
 
 
 def streamed(events: Sequence[bytes], exchange: Exchange) -> Answer:
     """A stream: ``data: [DONE]`` ends it, or a finish reason for every choice."""
     choices: dict[int, Folded] = {}
-    said_id: Any = None  # the first that is not empty: Azure opens with a chunk of empty ones
-    model: Any = None
     said: Document = {}
     error: Error | None = None
     done, unread = False, 0
@@ -92,8 +81,8 @@ def streamed(events: Sequence[bytes], exchange: Exchange) -> Answer:
             unread += chunk is MALFORMED
             error = error or error_of(chunk)
             continue
-        said_id = said_id or chunk.get("id")
-        model = model or chunk.get("model")
+        for name in ("id", "model"):
+            said[name] = said.get(name) or chunk.get(name)  # the first that is not empty: Azure opens with a chunk of empty ones
         for name in _LAST:
             if member := chunk.get(name):
                 said[name] = member
@@ -112,20 +101,53 @@ def streamed(events: Sequence[bytes], exchange: Exchange) -> Answer:
                 first_content = place
             if "error" in choice:
                 error = error or error_of(choice)
+            if usage := choice.get("usage"):  # Moonshot
+                said["usage"] = usage
     ordered = [choices[index] for index in sorted(choices)]
-    return Answer(
-        id=text(said_id),
-        model=text(model),
-        service_tier=text(said.get("service_tier")),
-        system_fingerprint=text(said.get("system_fingerprint")),
-        choices=tuple((choice.role, choice.parts()) for choice in ordered),
+    sources = sources_of(said)
+    return _answer(
+        said,
+        choices=tuple((choice.role, choice.parts(sources)) for choice in ordered),
         reasons=tuple(choice.reason for choice in ordered),
-        usage=usage_of(said),
         error=error,
         complete=done or (bool(ordered) and all(choice.reason for choice in ordered)),
         reason=unread_reason(unread),
         first_content=first_content,
     )
+
+
+def _answer(
+    document: Document,
+    *,
+    choices: tuple[tuple[str, tuple[AnyPart, ...]], ...],
+    reasons: tuple[str | None, ...],
+    error: Error | None,
+    complete: bool = True,
+    reason: str | None = None,
+    first_content: int | None = None,
+) -> Answer:
+    """An answer of what stands beside the choices."""
+    return Answer(
+        id=text(document.get("id")),
+        model=text(document.get("model")),
+        service_tier=text(document.get("service_tier")),
+        system_fingerprint=text(document.get("system_fingerprint")),
+        choices=choices,
+        reasons=reasons,
+        usage=usage_of(document),
+        error=error,
+        complete=complete,
+        reason=reason,
+        request_id=text(mapping(document.get("x_groq")).get("id")),
+        first_content=first_content,
+        processing_time=time_of(document),
+    )
+
+
+def _message(choice: Document) -> Document:
+    """A choice's message; of the legacy kind, its text."""
+    message = choice.get("message")
+    return message if type(message) is dict else {"role": "assistant", "content": choice.get("text")}
 
 
 def _unwrapped(document: Any) -> Document:
@@ -136,27 +158,6 @@ def _unwrapped(document: Any) -> Document:
     return mapping(document["result"]) if "choices" not in document and type(document.get("result")) is dict else document
 
 
-def _first(body: Document, *names: str) -> int | None:
-    return next((value for name in names if (value := integer(body.get(name))) is not None), None)
-
-
-def deployment(path: str) -> str | None:
-    """Azure's classic path names the model: ``/openai/deployments/{deployment}/chat/completions``."""
-    rest = path.partition("/deployments/")[2]
-    return rest.partition("/")[0] or None
-
-
-def _stop(value: Any) -> tuple[str, ...]:
-    return (value,) if type(value) is str else tuple(stop for stop in items(value) if type(stop) is str)
-
-
-def _reasoning(body: Document) -> ReasoningRequest | None:
-    level = text(body.get("reasoning_effort")) or text(mapping(body.get("reasoning")).get("effort"))
-    return ReasoningRequest(level=level) if level else None
-
-
-def _output_type(body: Document) -> str | None:
-    if "audio" in items(body.get("modalities")):
-        return "speech"
-    kind = text(mapping(body.get("response_format")).get("type")) or ""
-    return "json" if kind.startswith("json") else "text" if kind == "text" else None
+def _modality(modalities: list[Any]) -> str | None:
+    """What an answer is to be beside text."""
+    return "speech" if "audio" in modalities else "image" if "image" in modalities else None

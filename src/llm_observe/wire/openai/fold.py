@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from llm_observe.records import AnyPart, Blob, Reasoning, Refusal, Text, ToolCall
+from llm_observe.records import AnyPart, Reasoning, Refusal, Text, ToolCall
 from llm_observe.wire.jsonio import Document, integer, items, load_argument, mapping, text
-from llm_observe.wire.media import blob
-from llm_observe.wire.openai.parts import content_parts, output_parts, reasoning_of
+from llm_observe.wire.openai.content import cited, content_parts
+from llm_observe.wire.openai.parts import audio_of, citations_of, executed_of, images_of, output_parts, reasoning_of
 
 
 class _Call:
@@ -40,10 +40,16 @@ class _Call:
         return ToolCall(id=self.id, name=self.name or "", arguments=arguments)
 
 
+_USUAL = frozenset({"role", "content", "reasoning_content", "reasoning", "refusal", "tool_calls", "function_call", "token_id"})
+
+
 class Folded:
     """Everything the deltas of one choice say."""
 
-    __slots__ = ("audio", "by_id", "by_index", "calls", "legacy", "others", "reason", "reasoning", "refusal", "role", "text", "whole")
+    __slots__ = (
+        *("audio", "by_id", "by_index", "calls", "citations", "executed", "legacy", "others", "reason"),
+        *("reasoning", "refusal", "role", "text", "whole"),
+    )
 
     def __init__(self) -> None:
         self.role = "assistant"
@@ -53,6 +59,8 @@ class Folded:
         self.refusal: list[str] = []
         self.audio: list[Document] = []
         self.others: list[AnyPart] = []
+        self.citations: list[object] = []
+        self.executed: dict[int, Document] = {}
         self.calls: list[_Call] = []
         self.by_index: dict[int, _Call] = {}
         self.by_id: dict[str, _Call] = {}
@@ -64,9 +72,7 @@ class Folded:
         self.reason = text(choice.get("finish_reason")) or self.reason
         delta = choice.get("delta")
         if type(delta) is not dict:
-            if type(choice.get("message")) is dict:  # a plain answer in a stream's clothes
-                self.whole = output_parts(choice["message"])
-            return bool(self.whole)
+            return self._add_whole(choice)
         content = delta.get("content")
         if type(content) is str:
             self.text.append(content)
@@ -80,32 +86,54 @@ class Folded:
             self.reasoning.append(thought)
         if refusal := text(delta.get("refusal")):
             self.refusal.append(refusal)
-        if audio := mapping(delta.get("audio")):
-            self.audio.append(audio)
         for fragment in items(delta.get("tool_calls")):
             if type(fragment) is dict:
                 self._call(fragment).add(fragment)
         if function := mapping(delta.get("function_call")):
             self.legacy = self.legacy or _Call()
             self.legacy.add({"function": function})
-        return bool(content or thought or refusal or audio or delta.get("tool_calls") or function)
+        rare = not _USUAL.issuperset(delta) and self._add_rare(delta)
+        return bool(content or thought or refusal or delta.get("tool_calls") or function or rare)
 
-    def parts(self) -> tuple[AnyPart, ...]:
-        """The message: thoughts, text, refusal, media, calls."""
+    def parts(self, sources: tuple[object, ...] = ()) -> tuple[AnyPart, ...]:
+        """The message: thoughts, text, refusal, media, tools that the provider ran, calls. *sources* are what the answer stands on."""
         parts: list[AnyPart] = []
         if self.reasoning:
             parts.append(Reasoning(content="".join(self.reasoning)))
         if content := "".join(self.text):
-            parts.append(Text(content=content))
+            parts.append(Text(content=content, citations=(*self.citations, *sources)))
         if self.refusal:
             parts.append(Refusal(content="".join(self.refusal)))
         parts += self.others
         if self.audio:
-            parts.append(self._spoken())
+            parts += audio_of(self._spoken())
+        parts += executed_of(list(self.executed.values()))
         parts += [call.part() for call in self.calls]
         if self.legacy:
             parts.append(self.legacy.part())
-        return tuple(parts) or self.whole
+        return tuple(parts) or cited(self.whole, sources)
+
+    def _add_whole(self, choice: Document) -> bool:
+        """A choice without a delta: of the legacy kind a piece of text, else a plain answer in a stream's clothes."""
+        if type(piece := choice.get("text")) is str:
+            self.text.append(piece)
+            return bool(piece)
+        if type(choice.get("message")) is dict:
+            self.whole = output_parts(choice["message"])
+        return bool(self.whole)
+
+    def _add_rare(self, delta: Document) -> bool:
+        """Speech, pictures, citations, tools that the provider ran."""
+        audio, images, executed = mapping(delta.get("audio")), images_of(delta), items(delta.get("executed_tools"))
+        if audio:
+            self.audio.append(audio)
+        self.others += images
+        self.citations += citations_of(delta)
+        for position, tool in enumerate(executed):
+            index = integer(mapping(tool).get("index"))
+            known = self.executed.setdefault(position if index is None else index, {})
+            known.update((member, value) for member, value in mapping(tool).items() if value)
+        return bool(audio or images or executed)
 
     def _call(self, fragment: Document) -> _Call:
         """The call a fragment belongs to: by its index, else by its id, else the last one.
@@ -140,7 +168,7 @@ class Folded:
             else:
                 self.others.append(part)
 
-    def _spoken(self) -> Blob:
-        data = "".join(text(audio.get("data")) or "" for audio in self.audio)
-        transcript = "".join(text(audio.get("transcript")) or "" for audio in self.audio)
-        return blob("audio", data, transcript=transcript or None)
+    def _spoken(self) -> Document:
+        """The pieces of speech as a plain answer has them."""
+        whole = {member: "".join(text(piece.get(member)) or "" for piece in self.audio) for member in ("data", "transcript")}
+        return {"id": next((piece["id"] for piece in self.audio if piece.get("id")), None), **whole}

@@ -1,14 +1,21 @@
-"""Messages, parts and tools of the Chat Completions kind."""
+"""Messages of the Chat Completions kind, and their calls."""
 
 from typing import Any
 
-import msgspec
-
-from llm_observe.records import AnyPart, File, Generic, Message, Reasoning, Refusal, Text, ToolCall, ToolCallResponse, ToolDefinition
+from llm_observe.records import (
+    AnyPart,
+    File,
+    Message,
+    Reasoning,
+    Refusal,
+    ServerToolCall,
+    ServerToolCallResponse,
+    ToolCall,
+    ToolCallResponse,
+)
 from llm_observe.wire.jsonio import Document, items, load_argument, mapping, text
-from llm_observe.wire.media import blob, linked, without_type
-
-_LINKS = {"image_url": "image", "video_url": "video", "audio_url": "audio", "document_url": "document"}
+from llm_observe.wire.media import blob, scrubbed
+from llm_observe.wire.openai.content import cited, content_parts, part_of, plain_of
 
 
 def message_of(message: Document) -> Message:
@@ -16,42 +23,32 @@ def message_of(message: Document) -> Message:
     role = text(message.get("role")) or ""
     name = text(message.get("name"))
     if role in {"tool", "function"}:
-        response = tool_response(message.get("content"))
+        response = plain_of(message.get("content"))
         return Message(role=role, parts=(ToolCallResponse(id=text(message.get("tool_call_id")), response=response),), name=name)
     return Message(role=role, parts=output_parts(message), name=name)
 
 
-def output_parts(message: Document) -> tuple[AnyPart, ...]:
-    """The parts of a message: thoughts, content, refusal, audio, calls."""
+def output_parts(message: Document, sources: tuple[object, ...] = ()) -> tuple[AnyPart, ...]:
+    """The parts of a message: thoughts, content, refusal, media, tools that the provider ran, calls.
+
+    *sources* are what the answer as a whole stands on.
+    """
     content = message.get("content")
     if len(message) == 2 and type(content) is str and content:
-        return (Text(content=content),)  # role and content: by far the most frequent message
+        return cited(content_parts(content), sources)  # role and content: by far the most frequent message
     parts: list[AnyPart] = []
     if thought := reasoning_of(message):
         parts.append(Reasoning(content=thought))
-    parts += content_parts(content)
+    parts += cited(content_parts(content), (*citations_of(message), *sources))
     if refusal := text(message.get("refusal")):
         parts.append(Refusal(content=refusal))
+    parts += images_of(message)
     if audio := mapping(message.get("audio")):
-        parts.append(_audio(audio))
+        parts += audio_of(audio)
+    parts += executed_of(items(message.get("executed_tools")))
     parts += [called(call) for call in items(message.get("tool_calls")) if type(call) is dict]
     if function := mapping(message.get("function_call")):
         parts.append(called({"function": function}))
-    return tuple(parts)
-
-
-def content_parts(content: Any) -> tuple[AnyPart, ...]:
-    """A message's content: a string, a list of parts, or (some vendors' structured answers) an object."""
-    if type(content) is str:
-        return (Text(content=content),) if content else ()
-    if type(content) is dict:
-        return (Text(content=msgspec.json.encode(content).decode()),) if "type" not in content else _part(content)
-    parts: list[AnyPart] = []
-    for item in items(content):
-        if type(item) is dict:
-            parts += _part(item)
-        elif type(item) is str and item:
-            parts.append(Text(content=item))
     return tuple(parts)
 
 
@@ -62,6 +59,38 @@ def reasoning_of(message: Document) -> str | None:
         details = [mapping(detail) for detail in items(message["reasoning_details"])]
         thought = "".join(text(detail.get("text")) or text(detail.get("summary")) or "" for detail in details)
     return thought or None
+
+
+def citations_of(message: Document) -> tuple[object, ...]:
+    """What a message stands on: OpenAI's and OpenRouter's annotations, others' citations, Azure's own data."""
+    found = [*items(message.get("annotations")), *items(message.get("citations")), *items(mapping(message.get("context")).get("citations"))]
+    return tuple(scrubbed(found)) if found else ()
+
+
+def sources_of(document: Document) -> tuple[object, ...]:
+    """What an answer as a whole stands on: Perplexity's search results, or no more than their addresses."""
+    return tuple(scrubbed(items(document.get("search_results")) or items(document.get("citations"))))
+
+
+def images_of(message: Document) -> list[AnyPart]:
+    """Pictures that the model made: OpenRouter has them beside the content."""
+    return [part for image in items(message.get("images")) if type(image) is dict for part in part_of({"type": "image_url", **image})]
+
+
+def executed_of(tools: list[Any]) -> list[AnyPart]:
+    """Tools that Groq ran itself, and what they gave."""
+    parts: list[AnyPart] = []
+    for tool in tools:
+        if type(tool) is not dict:
+            continue
+        name = text(tool.get("type")) or ""
+        arguments = tool.get("arguments")
+        parsed = load_argument(arguments) if type(arguments) is str else arguments
+        parts.append(ServerToolCall(name=name, server_tool_call={"type": name, "arguments": parsed}))
+        given = {member: tool[member] for member in tool if member not in {"type", "arguments", "index"} and tool[member]}
+        if given:
+            parts.append(ServerToolCallResponse(server_tool_call_response={"type": name, **scrubbed(given)}))
+    return parts
 
 
 def called(call: Document) -> ToolCall:
@@ -75,73 +104,9 @@ def called(call: Document) -> ToolCall:
     return ToolCall(id=text(call.get("id")), name=text(function.get("name")) or "", arguments=arguments)
 
 
-def tool_definitions(body: Document) -> tuple[ToolDefinition, ...]:
-    """The tools offered, the legacy ``functions`` too."""
-    tools = [_tool(tool) for tool in items(body.get("tools")) if type(tool) is dict]
-    tools += [_tool({"type": "function", "function": function}) for function in items(body.get("functions")) if type(function) is dict]
-    return tuple(tools)
-
-
-def tool_response(content: Any) -> Any:
-    """What a tool said: the string; a single text part's string; else the parts as plain data."""
-    if type(content) is not list:
-        return content if content is not None else ""
-    parts = content_parts(content)
-    if len(parts) == 1 and isinstance(parts[0], Text):
-        return parts[0].content
-    return msgspec.to_builtins(list(parts))
-
-
-def _tool(tool: Document) -> ToolDefinition:
-    kind = text(tool.get("type")) or "function"
-    told = mapping(tool.get(kind)) or tool  # `{type, function: {...}}`, or flat
-    return ToolDefinition(
-        type=kind, name=text(told.get("name")), description=text(told.get("description")), parameters=told.get("parameters")
-    )
-
-
-def _part(part: Document) -> tuple[AnyPart, ...]:
-    kind = text(part.get("type")) or ("text" if "text" in part else "")
-    if kind in {"text", "input_text", "output_text"}:
-        content = text(part.get("text"))
-        return (Text(content=content),) if content else ()
-    if kind in _LINKS:
-        link = part.get(kind)
-        url = text(link) or text(mapping(link).get("url"))
-        return (linked(_LINKS[kind], url),) if url else (Generic(generic_type=kind),)
-    if kind == "input_audio":
-        audio = part.get(kind)
-        form = text(mapping(audio).get("format"))
-        return (blob("audio", mapping(audio).get("data") or audio, f"audio/{form}" if form else None),)
-    if kind == "file":
-        return (_file(mapping(part.get("file"))),)
-    if kind in {"thinking", "reasoning"}:
-        thought = _thought(part.get(kind)) or _thought(part.get("summary")) or _thought(part.get("text"))
-        return (Reasoning(content=thought),) if thought else ()
-    if kind == "refusal":
-        refusal = text(part.get("refusal"))
-        return (Refusal(content=refusal),) if refusal else ()
-    return (Generic(generic_type=kind, content=without_type(part)),)
-
-
-def _thought(value: Any) -> str:
-    """A string, or a list of text parts."""
-    return value if type(value) is str else "".join(text(mapping(item).get("text")) or "" for item in items(value))
-
-
-def _file(file: Document) -> AnyPart:
-    if file_id := text(file.get("file_id")):
-        return File(modality="document", file_id=file_id)
-    data = text(file.get("file_data"))
-    if data is None:
-        return Generic(generic_type="file")
-    if data[:5].lower() == "data:" or data.startswith(("http://", "https://")):
-        return linked("document", data)
-    return blob("document", data)
-
-
-def _audio(audio: Document) -> AnyPart:
-    file_id = text(audio.get("id"))
-    if file_id and not audio.get("data"):
-        return File(modality="audio", file_id=file_id)  # an earlier answer, named again in the next request
-    return blob("audio", audio.get("data"), transcript=text(audio.get("transcript")))
+def audio_of(audio: Document) -> list[AnyPart]:
+    """Speech; an earlier answer's, named again in the next request, by its id. Nothing where it has nothing (Snowflake)."""
+    data, file_id, transcript = text(audio.get("data")), text(audio.get("id")), text(audio.get("transcript"))
+    if data or transcript:
+        return [blob("audio", data, transcript=transcript)]
+    return [File(modality="audio", file_id=file_id)] if file_id else []

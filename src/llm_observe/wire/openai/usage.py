@@ -1,20 +1,44 @@
 """Token counts of the OpenAI kind. Every vendor has its own place for cached and reasoning tokens."""
 
-from llm_observe.records import Usage
-from llm_observe.wire.answer import usage
-from llm_observe.wire.jsonio import Document, integer, mapping
+from llm_observe.records import Modality, Usage
+from llm_observe.wire.answer import modality, usage
+from llm_observe.wire.jsonio import Document, integer, mapping, number
 
 _EMPTY = Usage()
 
 
 def usage_of(document: Document) -> Usage:
-    """The counts in an answer's or chunk's ``usage``, or in Groq's ``x_groq.usage``."""
+    """The counts in an answer's or chunk's ``usage``, or in one of the places that stand in for it."""
     counts = mapping(document.get("usage")) or mapping(mapping(document.get("x_groq")).get("usage"))
     if not counts:
-        return _EMPTY
-    prompt_details = mapping(counts.get("prompt_tokens_details"))
-    output_details = mapping(counts.get("completion_tokens_details"))
-    prompt, completion = integer(counts.get("prompt_tokens")), integer(counts.get("completion_tokens"))
+        return _timed(mapping(document.get("timings")))
+    return _usage(counts, "prompt", "completion")
+
+
+def response_usage(counts: Document) -> Usage:
+    """The counts of a response."""
+    return _usage(counts, "input", "output") if counts else _EMPTY
+
+
+def embeddings_usage(counts: Document) -> Usage:
+    """The counts of an embeddings answer: there is no output. Voyage has no more than the total."""
+    return usage(input=_first(counts.get("prompt_tokens"), counts.get("total_tokens")), output=None)
+
+
+def time_of(document: Document) -> float | None:
+    """The seconds that Groq and llama.cpp say to have worked."""
+    counts = mapping(document.get("usage")) or mapping(mapping(document.get("x_groq")).get("usage"))
+    if (total := number(counts.get("total_time"))) is not None:
+        return total
+    timings = mapping(document.get("timings"))
+    prompt, predicted = number(timings.get("prompt_ms")), number(timings.get("predicted_ms"))
+    return None if prompt is None or predicted is None else (prompt + predicted) / 1000
+
+
+def _usage(counts: Document, into: str, out: str) -> Usage:
+    prompt_details = mapping(counts.get(f"{into}_tokens_details")) or mapping(counts.get(f"{into}_token_details"))  # Writer
+    output_details = mapping(counts.get(f"{out}_tokens_details")) or mapping(counts.get(f"{out}_token_details"))
+    prompt, completion = integer(counts.get(f"{into}_tokens")), integer(counts.get(f"{out}_tokens"))
     reasoning = _first(output_details.get("reasoning_tokens"), counts.get("reasoning_tokens"))
     return usage(
         input=prompt,
@@ -28,7 +52,24 @@ def usage_of(document: Document) -> Usage:
         ),
         cache_write=_first(prompt_details.get("cache_write_tokens"), counts.get("cache_creation_input_tokens")),
         reasoning=reasoning,
+        text=_modality("text", prompt_details, output_details),
+        image=_modality("image", prompt_details, output_details),
+        audio=_modality("audio", prompt_details, output_details),
     )
+
+
+def _modality(kind: str, prompt_details: Document, output_details: Document) -> Modality | None:
+    member = f"{kind}_tokens"
+    cached = integer(mapping(prompt_details.get("cached_tokens_details")).get(member))
+    return modality(integer(prompt_details.get(member)), integer(output_details.get(member)), cached)
+
+
+def _timed(timings: Document) -> Usage:
+    """What llama.cpp counted while it took the time: the cached part of the prompt is beside what it read."""
+    read, cached, said = integer(timings.get("prompt_n")), integer(timings.get("cache_n")), integer(timings.get("predicted_n"))
+    if read is None and said is None:
+        return _EMPTY
+    return usage(input=None if read is None else read + (cached or 0), output=said, cache_read=cached)
 
 
 def _whole_output(counts: Document, prompt: int | None, completion: int | None, reasoning: int | None) -> int | None:

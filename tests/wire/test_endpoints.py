@@ -87,3 +87,11 @@ def test_the_request_path_lets_such_calls_pass():
     look_for(endpoints.paths)
     assert may_be_call("POST", b"/v1/quite-our-own?x=1")
     assert not may_be_call("POST", b"/elsewhere-entirely")
+
+
+def test_naming_a_formats_own_home_is_enough():
+    """Paths that applications have too are believed where the user says who lives there."""
+    body = b'{"model": "m", "messages": []}'
+
+    assert None is seen({}, "gw.example/v2/chat", body)
+    assert ("cohere.chat", "cohere") == seen({"gw.example": "cohere"}, "gw.example/v2/chat", body)

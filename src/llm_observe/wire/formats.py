@@ -84,18 +84,18 @@ def request_document(exchange: Exchange) -> Any:
 
 def matched(exchange: Exchange, body: Any, endpoints: Endpoints = NO_ENDPOINTS) -> Spoken | None:
     """What the exchange speaks, or None where it is no model call; *body* is the request's. The user's own *endpoints* come first."""
-    own = endpoints.format_of(exchange)
-    form = _form(exchange, body) if own is None else own.format
+    own, named = endpoints.format_of(exchange), endpoints.provider_of(exchange)
+    form = _form(exchange, body, named) if own is None else own.format
     if form is None:
         return None
-    named = endpoints.provider_of(exchange)
     provider = Provider(name=named) if named else provider_of(exchange.host, exchange.port, exchange.path, home=form.home)
     return Spoken(format=form, name=own.name if own and own.name else form.dialects.get(provider.name, form.name), provider=provider)
 
 
-def _form(exchange: Exchange, body: Any) -> Format | None:
+def _form(exchange: Exchange, body: Any, named: str | None) -> Format | None:
+    """The first row that fits. Where the user names the format's own home, the body need not agree."""
     path = exchange.path.partition("?")[0].partition("#")[0]
     for form in FORMATS:
-        if form.method == exchange.method and form.at(path) and (form.agrees is None or form.agrees(body, exchange)):
+        if form.method == exchange.method and form.at(path) and (form.agrees is None or form.home == named or form.agrees(body, exchange)):
             return form
     return None

@@ -18,8 +18,8 @@ from llm_observe.wire.format import Format
 from llm_observe.wire.jsonio import MALFORMED, load
 from llm_observe.wire.provider import provider_of
 
-FORMATS: tuple[Format, ...] = (*openai.FORMATS, *anthropic.FORMATS, *gemini.FORMATS, *bedrock.FORMATS, *cohere.FORMATS, *ollama.FORMATS)
-"""Looked through from the first to the last: the more particular path comes first."""
+FORMATS: tuple[Format, ...] = (*ollama.FORMATS, *openai.FORMATS, *anthropic.FORMATS, *gemini.FORMATS, *bedrock.FORMATS, *cohere.FORMATS)
+"""Looked through from the first to the last: the more particular path comes first (``/api/embeddings`` before ``/embeddings``)."""
 
 
 def _last_word(path: str) -> str:

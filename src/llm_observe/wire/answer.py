@@ -72,7 +72,10 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 
 _REASONS = {
     "stop": ("stop", "eos", "end_turn", "stop_sequence", "complete", "finish", "pause_turn"),
-    "length": ("length", "max_tokens", "max_output_tokens", "model_length", "model_context_window_exceeded", "continuation", "error_limit"),
+    "length": (
+        *("length", "max_tokens", "max_output_tokens", "model_length", "model_context_window_exceeded", "continuation", "error_limit"),
+        "max_messages",
+    ),
     "tool_call": ("tool_calls", "tool_call", "function_call", "tool_use"),
     "content_filter": (
         *("content_filter", "refusal", "content_filtered", "guardrail_intervened", "safety", "error_toxic"),

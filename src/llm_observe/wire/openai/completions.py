@@ -16,12 +16,13 @@ from llm_observe.wire.provider import known_host
 
 
 def agrees(body: Any, exchange: Exchange) -> bool:
-    """Others complete too, chats above all: there has to be a prompt, and at nobody's host a model besides."""
+    """Others complete too, chats and stored prompts: look for a prompt and a model; one of them will do at a provider's host."""
     if exchange.path.endswith(("/chat/completions", "/agents/completions")):
         return False
     if type(body) is not dict:
         return known_host(exchange)
-    return body.get("prompt") is not None and (type(body.get("model")) is str or known_host(exchange))
+    has_prompt, has_model = body.get("prompt") is not None, type(body.get("model")) is str
+    return (has_prompt or has_model) if known_host(exchange) else (has_prompt and has_model)
 
 
 def asked(body: Any, exchange: Exchange) -> Asked:

@@ -1,5 +1,6 @@
 """A stream of a response: its last event, which has all, and what can be made of the others where that one never came."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,7 +13,7 @@ _FINISHED = frozenset({"response.completed", "response.failed", "response.incomp
 _BEGUN = frozenset({"response.created", "response.queued", "response.in_progress"})
 _ADDED, _DONE = "response.output_item.added", "response.output_item.done"
 _ANNOTATED = "response.output_text.annotation.added"
-_BEHIND = 4  # events that may follow the last one: `[DONE]`, heartbeats
+_MAY_BE_FINISHED = re.compile(rb'"response\.(?:completed|failed|incomplete|cancelled)"')
 _END = b"[DONE]"
 
 _PIECES = {  # an event with a piece of a part: the item, its member with the parts, the part's place in it, the part, what it grows
@@ -30,11 +31,12 @@ _GROWING = {  # an event with a piece of the item itself: the item, what it grow
 
 
 def finished_at(events: Sequence[bytes]) -> tuple[int, Document] | None:
-    """The finished response and the place of its event, looked for at the end."""
-    for place in range(len(events) - 1, max(-1, len(events) - 1 - _BEHIND), -1):
-        event = mapping(load(events[place]))
-        if text(event.get("type")) in _FINISHED:
-            return place, mapping(event.get("response"))
+    """The finished response and the place of its event, looked for from the end: heartbeats and `[DONE]` may follow."""
+    for place in range(len(events) - 1, -1, -1):
+        if _MAY_BE_FINISHED.search(events[place]):
+            event = mapping(load(events[place]))
+            if text(event.get("type")) in _FINISHED:
+                return place, mapping(event.get("response"))
     return None
 
 
@@ -56,11 +58,10 @@ def content_at(events: Sequence[bytes]) -> int | None:
 class Folded:
     """What the events of a stream say, one after the other."""
 
-    __slots__ = ("done", "error", "finished", "response", "unread", "whole")
+    __slots__ = ("done", "error", "response", "unread", "whole")
 
     def __init__(self, events: Sequence[bytes]) -> None:
         self.response: Document = {}  # as it was when it began
-        self.finished: Document | None = None
         self.error: Error | None = None
         self.done = False
         self.whole: dict[int | str, _Item] = {}
@@ -75,10 +76,9 @@ class Folded:
                 self._add(event)
         self.unread = unread_reason(unread)
 
-    def document(self) -> Document:
-        """The response as far as it came. The tier it began with is the one that was asked for."""
-        output = [item.whole() for item in self.whole.values()]
-        return {**self.response, "service_tier": None, "usage": None, **(self.finished or {}), "output": output}
+    def output(self) -> list[Document]:
+        """The items as far as they came."""
+        return [item.whole() for item in self.whole.values()]
 
     def _add(self, event: Document) -> None:
         kind = text(event.get("type"))
@@ -95,8 +95,6 @@ class Folded:
             self._item(event, "message").annotate(event)
         elif kind in _BEGUN:
             self.response = mapping(event.get("response")) or self.response
-        elif kind in _FINISHED:
-            self.finished = mapping(event.get("response"))
         elif kind == "error":
             self.error = self.error or _error(event)
 

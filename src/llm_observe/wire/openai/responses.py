@@ -12,7 +12,7 @@ import msgspec
 from llm_observe.records import AnyPart, Conversation, Error, Exchange, Message, Prompt, Text, Usage
 from llm_observe.wire.answer import Answer, Asked, error_of, finish_reason, text_parts
 from llm_observe.wire.body import body_of
-from llm_observe.wire.jsonio import Document, items, load, mapping, text
+from llm_observe.wire.jsonio import MALFORMED, Document, items, load, mapping, text
 from llm_observe.wire.openai.items import is_call, message_of, parts_of
 from llm_observe.wire.openai.parameters import call_request, output_form
 from llm_observe.wire.openai.responsefold import Folded, content_at, finished_at
@@ -21,25 +21,28 @@ from llm_observe.wire.openai.usage import response_usage
 from llm_observe.wire.provider import known_host
 
 _UNFINISHED = frozenset({"queued", "in_progress"})
+_ASKED = ("input", "model", "prompt", "previous_response_id", "conversation")
 _NOTHING_USED = Usage()
 
 
 def agrees(body: Any, exchange: Exchange) -> bool:
-    """Forms and surveys have ``/responses`` of their own: where the host is nobody's, look for an input and a model, or a prompt."""
+    """Forms and surveys have ``/responses`` of their own: look for an input and a model, or a prompt; less will do at a provider's host."""
+    if type(body) is not dict:
+        return known_host(exchange)
     if known_host(exchange):
-        return True
-    body = mapping(body)
-    if type(body.get("input")) not in {str, list} and type(body.get("prompt")) is not dict:
-        return False
-    return type(body.get("model")) is str or text(mapping(body.get("prompt")).get("id")) is not None
+        return any(member in body for member in _ASKED)
+    if type(body.get("input")) is str or type(body.get("input")) is list:
+        return type(body.get("model")) is str
+    return text(mapping(body.get("prompt")).get("id")) is not None
 
 
 def is_fetch(body: Any, exchange: Exchange) -> bool:
-    """Whether a GET fetches a response, not a list of its items: at nobody's host the client or the answer has to tell."""
+    """Whether a GET fetches a response, not a list of its items: what was answered tells, else who was asked and by whom."""
     path = exchange.path.partition("?")[0].partition("#")[0]
     if "/" in path.rpartition("/responses/")[2]:
         return False
-    return known_host(exchange) or "x-stainless-retry-count" in exchange.request_headers or _is_response(exchange)
+    told = _is_response(exchange)
+    return told if told is not None else known_host(exchange) or "x-stainless-retry-count" in exchange.request_headers
 
 
 def asked(body: Any, exchange: Exchange) -> Asked:
@@ -66,17 +69,15 @@ def answered(document: Any, exchange: Exchange) -> Answer:
 
 
 def streamed(events: Sequence[bytes], exchange: Exchange) -> Answer:
-    """A stream: the event with the finished response ends it."""
+    """A stream: the event with the finished response ends it. Where that one lacks the items, they are gathered from the others."""
     first_content, finished = content_at(events), finished_at(events)
-    if finished is not None and finished[1].get("output"):
-        place, response = finished
-        return msgspec.structs.replace(_answer(response), first_content=place if first_content is None else first_content)
-    folded = Folded(events)
-    answer = msgspec.structs.replace(_answer(folded.document()), reason=folded.unread, first_content=first_content)
-    if folded.finished is None and not (folded.done and folded.error is None):
-        broken = folded.response or folded.whole or folded.error
-        answer = msgspec.structs.replace(answer, mapped=("error",) if broken else (), complete=folded.error is not None)
-    return msgspec.structs.replace(answer, error=folded.error) if folded.error and answer.error is None else answer
+    if finished is None:
+        return msgspec.structs.replace(_unfinished(Folded(events)), first_content=first_content)
+    place, response = finished
+    if not response.get("output"):
+        response = {**response, "output": Folded(events).output()}
+    answer = _answer(response)
+    return msgspec.structs.replace(answer, first_content=place if first_content is None and answer.choices else first_content)
 
 
 def fetch_asked(body: Any, exchange: Exchange) -> Asked:
@@ -94,6 +95,22 @@ def fetch_streamed(events: Sequence[bytes], exchange: Exchange) -> Answer:
     return msgspec.structs.replace(streamed(events, exchange), usage=_NOTHING_USED)
 
 
+def _unfinished(folded: Folded) -> Answer:
+    """What came before the stream broke off. The tier it began with is only the one that was asked for."""
+    answer = _answer({**folded.response, "service_tier": None, "usage": None, "output": folded.output()})
+    if folded.done and folded.error is None:
+        return msgspec.structs.replace(answer, reason=folded.unread)
+    begun = folded.response or folded.whole or folded.error
+    return msgspec.structs.replace(
+        answer,
+        reasons=(),
+        mapped=("error",) if begun else (),
+        error=folded.error or answer.error,
+        complete=folded.error is not None,
+        reason=folded.unread,
+    )
+
+
 def _answer(response: Document) -> Answer:
     output = [item for item in items(response.get("output")) if type(item) is dict]
     parts = tuple(part for item in output for part in parts_of(item, sent=False))
@@ -106,7 +123,7 @@ def _answer(response: Document) -> Answer:
         choices=(("assistant", parts),) if parts or status in {"completed", "incomplete"} else (),
         reasons=reasons,
         mapped=mapped,
-        usage=response_usage(mapping(response.get("usage"))),
+        usage=response_usage(response),
         error=Error(type=status) if error is None and status == "failed" else error,
         status=status,
         conversation=_conversation(response.get("conversation"), compacted=any(item.get("type") == "compaction" for item in output)),
@@ -146,9 +163,11 @@ def _prompt(template: Document) -> Prompt | None:
     return Prompt(name=name, version=text(template.get("version"))) if name else None
 
 
-def _is_response(exchange: Exchange) -> bool:
-    """Whether what was answered is a response, or the events of one."""
+def _is_response(exchange: Exchange) -> bool | None:
+    """Whether what was answered is a response, or the events of one; None where nothing was, or an error."""
+    if exchange.status_code is None or exchange.status_code >= 400 or not exchange.chunks:
+        return None
     body = body_of(exchange)
     if body.events:
-        return (text(mapping(load(body.events[0])).get("type")) or "").startswith("response.")
-    return mapping(body.document).get("object") == "response"
+        return (text(mapping(load(body.events[0])).get("type")) or "").startswith("response.") or None
+    return None if body.document is MALFORMED else mapping(body.document).get("object") == "response"

@@ -1,6 +1,6 @@
 """Token counts of the OpenAI kind. Every vendor has its own place for cached and reasoning tokens."""
 
-from llm_observe.records import Modality, Usage
+from llm_observe.records import Billed, Modality, Usage
 from llm_observe.wire.answer import modality, usage
 from llm_observe.wire.jsonio import Document, integer, mapping, number
 
@@ -12,12 +12,15 @@ def usage_of(document: Document) -> Usage:
     counts = mapping(document.get("usage")) or mapping(mapping(document.get("x_groq")).get("usage"))
     if not counts:
         return _timed(mapping(document.get("timings")))
-    return _usage(counts, "prompt", "completion")
+    searches = _first(counts.get("num_search_queries"), mapping(counts.get("server_tool_use_details")).get("web_search_requests"))
+    return _usage(counts, "prompt", "completion", searches)
 
 
-def response_usage(counts: Document) -> Usage:
-    """The counts of a response."""
-    return _usage(counts, "input", "output") if counts else _EMPTY
+def response_usage(response: Document) -> Usage:
+    """The counts of a response, and the searches beside them."""
+    counts = mapping(response.get("usage"))
+    searches = integer(mapping(mapping(response.get("tool_usage")).get("web_search")).get("num_requests"))
+    return _usage(counts, "input", "output", searches) if counts else _EMPTY
 
 
 def embeddings_usage(counts: Document) -> Usage:
@@ -35,7 +38,7 @@ def time_of(document: Document) -> float | None:
     return None if prompt is None or predicted is None else (prompt + predicted) / 1000
 
 
-def _usage(counts: Document, into: str, out: str) -> Usage:
+def _usage(counts: Document, into: str, out: str, searches: int | None) -> Usage:
     prompt_details = mapping(counts.get(f"{into}_tokens_details")) or mapping(counts.get(f"{into}_token_details"))  # Writer
     output_details = mapping(counts.get(f"{out}_tokens_details")) or mapping(counts.get(f"{out}_token_details"))
     prompt, completion = integer(counts.get(f"{into}_tokens")), integer(counts.get(f"{out}_tokens"))
@@ -52,6 +55,7 @@ def _usage(counts: Document, into: str, out: str) -> Usage:
         ),
         cache_write=_first(prompt_details.get("cache_write_tokens"), counts.get("cache_creation_input_tokens")),
         reasoning=reasoning,
+        billed=Billed(web_searches=searches) if searches else None,
         text=_modality("text", prompt_details, output_details),
         image=_modality("image", prompt_details, output_details),
         audio=_modality("audio", prompt_details, output_details),

@@ -41,6 +41,13 @@ from llm_observe.wire.provider import provider_of
         ("ark.cn-beijing.volces.com", "/", "volcengine"),
         ("adb-1.1.azuredatabricks.net", "/serving-endpoints/chat/completions", "databricks"),
         ("us-south.ml.cloud.ibm.com", "/", "ibm.watsonx.ai"),
+        ("res.openai.azure.us", "/openai/v1/responses", "azure.ai.openai"),
+        ("api.business.githubcopilot.com", "/chat/completions", "github_copilot"),
+        ("model-x.api.baseten.co", "/", "baseten"),
+        ("api.deepinfra.com", "/v1/openai/chat/completions", "deepinfra"),
+        ("api.jina.ai", "/v1/embeddings", "jina"),
+        ("api.openrouter.ai", "/api/v1/responses", "openrouter"),
+        ("ai-gateway.vercel.sh", "/v1/chat/completions", "vercel"),
     ],
 )
 def test_a_known_host_names_its_provider(host, path, expected):
@@ -58,6 +65,8 @@ def test_a_known_host_names_its_provider(host, path, expected):
         "bedrock-runtime.us-east-1.amazonaws.com.attacker.example",
         "bedrock-runtime.us-east-1.attacker.example",
         "aiplatform.googleapis.com.example",
+        "notgithubcopilot.com",
+        "api.deepinfra.com.example",
         "llm.internal",
         "",
     ],

@@ -9,14 +9,16 @@ from typing import Any, Protocol
 import msgspec
 
 from llm_observe.records import Exchange
-from llm_observe.wire import sse
+from llm_observe.wire import eventstream, sse
 from llm_observe.wire.encoding import Chain
+from llm_observe.wire.eventstream import EventStream
 from llm_observe.wire.jsonio import MALFORMED, load
 from llm_observe.wire.jsonstream import Elements, Lines
 
 GAP = "response too long: middle left out"
 
 _FIELDS = (b"data:", b"event:", b"id:", b"retry:", b":")
+_FRAMES = "application/vnd.amazon.eventstream"
 _LINES = ("application/x-ndjson", "application/ndjson", "application/jsonl", "application/stream+json")
 
 
@@ -54,6 +56,12 @@ def body_of(exchange: Exchange, *, arrays: bool = False) -> Body:
     data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     content_type = exchange.response_headers.get("content-type", "").lower()
+    if _is_frames(data, content_type):
+        framing = EventStream()
+        events, times = _fed(framing, pieces, exchange.chunk_times)
+        if gap:
+            events, times = events + EventStream(behind_gap=True).feed(b"" if chain else b"".join(exchange.tail)), times[:1]
+        return Body(events=events, times=times, reason=reason or framing.problem, lacking=lacking)
     if _is_events(data, content_type):
         events, times = _events(data, pieces, exchange.chunk_times)
         if gap:
@@ -70,6 +78,12 @@ def body_of(exchange: Exchange, *, arrays: bool = False) -> Body:
         return _framed(Lines(), pieces, exchange.chunk_times, reason=reason, lacking=lacking or gap)
     reason = reason or ("response is no JSON" if data else "response has no body")
     return Body(reason=reason, lacking=lacking or gap, text=data[:2000])
+
+
+def _is_frames(data: bytes, content_type: str) -> bool:
+    if content_type.startswith(_FRAMES) and not data[:64].lstrip().startswith((b"{", b"[", b"<")):
+        return True
+    return eventstream.begins(data)
 
 
 def _is_events(data: bytes, content_type: str) -> bool:

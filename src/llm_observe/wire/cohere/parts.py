@@ -1,11 +1,14 @@
-"""Messages, tools and citations of Cohere's."""
+"""Messages, tools and citations of Cohere's.
+
+Nothing here is opaque: documents and what tools gave are the application's own, and are kept as they were sent.
+"""
 
 from typing import Any
 
 from llm_observe.records import AnyPart, Generic, Message, Reasoning, Text, ToolCall, ToolCallResponse, ToolDefinition
 from llm_observe.wire.answer import text_parts
 from llm_observe.wire.jsonio import Document, integer, items, load_argument, mapping, text
-from llm_observe.wire.media import linked, scrubbed, without_type
+from llm_observe.wire.media import linked, without_type
 
 _NOT_OF_TEXT = frozenset({"PLAN", "THINKING_CONTENT"})  # citations of what is no answer
 
@@ -35,8 +38,8 @@ def content_parts(content: Any, citations: list[Any]) -> tuple[AnyPart, ...]:
     blocks = [{"type": "text", "text": content}] if type(content) is str else items(content)
     places: dict[int | None, list[Any]] = {}
     for citation in citations:
-        if type(citation) is dict and citation.get("type") not in _NOT_OF_TEXT:
-            places.setdefault(integer(citation.get("content_index")), []).append(scrubbed(citation))
+        if type(citation) is dict and text(citation.get("type")) not in _NOT_OF_TEXT:
+            places.setdefault(integer(citation.get("content_index")), []).append(citation)
     parts: list[AnyPart] = []
     for index, block in enumerate(blocks):
         if type(block) is not dict:
@@ -51,7 +54,7 @@ def content_parts(content: Any, citations: list[Any]) -> tuple[AnyPart, ...]:
 
 def documents_of(body: Document) -> tuple[AnyPart, ...]:
     """The documents that the answer is to stand on."""
-    return tuple(Generic(generic_type="document", content=scrubbed(document)) for document in items(body.get("documents")))
+    return tuple(Generic(generic_type="document", content=document) for document in items(body.get("documents")))
 
 
 def with_parts(messages: list[Message], more: tuple[AnyPart, ...]) -> tuple[Message, ...]:
@@ -69,7 +72,7 @@ def called(call: Document) -> ToolCall:
     function = mapping(call.get("function")) or call
     arguments = function.get("arguments", function.get("parameters"))
     if type(arguments) is str:
-        arguments = load_argument(arguments)
+        arguments = load_argument(arguments) if arguments else None
     return ToolCall(id=text(call.get("id")), name=text(function.get("name")) or "", arguments=arguments)
 
 
@@ -93,7 +96,7 @@ def turn_of(turn: Document) -> Message:
 
 def tool_results(turn: Document) -> tuple[AnyPart, ...]:
     """What the application's tools gave, in the first version: each with the call that it answers, for calls have no ids there."""
-    return tuple(ToolCallResponse(response=scrubbed(result)) for result in items(turn.get("tool_results")) if type(result) is dict)
+    return tuple(ToolCallResponse(response=result) for result in items(turn.get("tool_results")) if type(result) is dict)
 
 
 def _block(block: Document) -> tuple[AnyPart, ...]:
@@ -120,4 +123,4 @@ def _held(block: Any) -> Any:
     if type(said := block.get("text")) is str:
         return said
     document = block.get("document")
-    return scrubbed(mapping(document).get("data", document))
+    return mapping(document).get("data", document)

@@ -74,7 +74,7 @@ def folded(events: Sequence[Any]) -> Answer:
         if type(event) is not dict:
             unread += event is MALFORMED
             continue
-        kind, piece = event.get("event_type"), None
+        kind, piece = text(event.get("event_type")), None
         if kind == "stream-end":
             complete, whole = True, mapping(event.get("response"))
             found["finish_reason"] = event.get("finish_reason") or whole.get("finish_reason")

@@ -1,6 +1,7 @@
 """Exchanges made by hand: a request and an answer at an address, cut into reads as the test likes."""
 
 import json
+import zlib
 from collections.abc import Callable
 
 import pytest
@@ -22,6 +23,23 @@ def sse(*events: object, names: bool = False) -> bytes:
         name = b"event: %s\n" % event["type"].encode() if names and isinstance(event, dict) else b""
         lines.append(name + b"data: " + (event.encode() if isinstance(event, str) else jsoned(event)) + b"\n\n")
     return b"".join(lines)
+
+
+def framed(kind: str, payload: object = b"", *, message_type: str = "event", **headers: str) -> bytes:
+    """One frame of an AWS event stream: an event of this kind, or an exception."""
+    named = {":exception-type" if message_type == "exception" else ":event-type": kind, ":content-type": "application/json"} if kind else {}
+    block = b"".join(
+        len(name).to_bytes(1) + name.encode() + b"\x07" + len(value.encode()).to_bytes(2) + value.encode()
+        for name, value in (named | {":message-type": message_type} | headers).items()
+    )
+    return sealed(block, payload if isinstance(payload, bytes) else jsoned(payload))
+
+
+def sealed(block: bytes, payload: bytes) -> bytes:
+    """A frame of these headers and this payload, with its checksums."""
+    prelude = (16 + len(block) + len(payload)).to_bytes(4) + len(block).to_bytes(4)
+    whole = prelude + zlib.crc32(prelude).to_bytes(4) + block + payload
+    return whole + zlib.crc32(whole).to_bytes(4)
 
 
 def made(url: str, request: object, answer: object, **changes: object) -> Exchange:
@@ -65,6 +83,18 @@ def anthropic() -> Make:
 def events() -> Callable[..., bytes]:
     """Server-sent events as bytes."""
     return sse
+
+
+@pytest.fixture(scope="session")
+def frame() -> Callable[..., bytes]:
+    """A frame of an AWS event stream as bytes."""
+    return framed
+
+
+@pytest.fixture(scope="session")
+def seal() -> Callable[[bytes, bytes], bytes]:
+    """A frame of headers and a payload that are bytes already."""
+    return sealed
 
 
 @pytest.fixture(scope="session")

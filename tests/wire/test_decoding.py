@@ -206,10 +206,10 @@ def test_an_answer_the_client_unpacked_is_not_unpacked_again(openai):
 @pytest.mark.parametrize("content_type", ["application/json", "text/event-stream"])
 def test_an_encoding_we_do_not_read_leaves_the_rest_known(openai, content_type):
     """Not truncated: it may be whole, we cannot tell."""
-    headers = {"content-encoding": "zstd", "content-type": content_type}
-    decoded = decode(openai(b"\x28\xb5\x2f\xfd", response_headers=headers))
+    headers = {"content-encoding": "compress", "content-type": content_type}
+    decoded = decode(openai(b"\x1f\x9d\x90", response_headers=headers))
 
-    assert ("ok", None, "content-encoding zstd is not read", 1) == (
+    assert ("ok", None, "content-encoding compress is not read", 1) == (
         decoded.status,
         decoded.wire.complete,
         decoded.wire.reason,

@@ -84,7 +84,7 @@ def test_whatever_is_recognised_may_be_a_call():
             posted("api.mistral.ai", "/v1/agents/completions", b'{"agent_id": "a", "messages": []}'), "openai.chat", id="Mistral agents"
         ),
         pytest.param(posted("api.openai.com", "/v1/chat/completions#stream"), "openai.chat", id="a fragment"),
-        pytest.param(posted("api.openai.com", "/v1/completions"), None, id="legacy completions"),
+        pytest.param(posted("api.openai.com", "/v1/completions"), "openai.completions", id="legacy completions"),
         pytest.param(posted("api.openai.com", "/v1/chat/completions/abc"), None, id="a stored completion"),
         pytest.param(posted("api.anthropic.com", "/v1/messages"), "anthropic.messages", id="Anthropic"),
         pytest.param(posted("r.services.ai.azure.com", "/anthropic/v1/messages"), "anthropic.messages", id="Foundry"),

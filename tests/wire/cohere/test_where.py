@@ -10,6 +10,7 @@ CHAT1 = {"message": "hi"}
 PROMPT = {"prompt": "hi"}
 MARKED = {"response_headers": {"num_tokens": "7"}}
 CLIENT = {"request_headers": {"x-fern-sdk-name": "cohere"}}
+AGENT = {"request_headers": {"user-agent": "cohere/7.3.1"}}
 
 
 @pytest.mark.parametrize(
@@ -22,6 +23,7 @@ CLIENT = {"request_headers": {"x-fern-sdk-name": "cohere"}}
         pytest.param("https://m.eastus2.models.ai.azure.com/v1/chat", CHAT1, {}, "cohere.chat", id="on Azure"),
         pytest.param("https://gateway.example/cohere/v2/chat", CHAT2, MARKED, "cohere.chat", id="at a gateway, by Cohere's header"),
         pytest.param("https://gateway.example/cohere/v1/chat", CHAT1, CLIENT, "cohere.chat", id="at a gateway, by its client's header"),
+        pytest.param("https://gateway.example/cohere/v2/chat", CHAT2, AGENT, "cohere.chat", id="at a gateway, by its client's name"),
         pytest.param("https://shop.example/v1/chat", CHAT1, {}, None, id="an application's own chat"),
         pytest.param("https://shop.example/v2/chat", CHAT2, {}, None, id="one that names a model"),
         pytest.param("https://shop.example/v2/chat", {"text": "hi"}, MARKED, None, id="a header alone"),

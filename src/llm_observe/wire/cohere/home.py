@@ -11,6 +11,7 @@ from llm_observe.wire.jsonio import Document, text
 from llm_observe.wire.provider import provider_of
 
 _HOMES = frozenset({"cohere", "azure.ai.inference"})
+_CLIENT = "cohere/"
 _MARKS = ("x-endpoint-monthly-call-limit", "x-trial-endpoint-call-limit", "num_tokens", "num_chars")
 
 
@@ -53,7 +54,10 @@ def _at_cohere(exchange: Exchange) -> bool:
 
 
 def _is_marked(exchange: Exchange) -> bool:
-    return exchange.request_headers.get("x-fern-sdk-name") == "cohere" or any(mark in exchange.response_headers for mark in _MARKS)
+    asking, answering = exchange.request_headers, exchange.response_headers
+    if asking.get("x-fern-sdk-name") == "cohere" or asking.get("user-agent", "").startswith(_CLIENT):
+        return True
+    return any(mark in answering for mark in _MARKS)
 
 
 def _names_model(body: Document) -> bool:

@@ -10,7 +10,7 @@ _RESULTS = {  # members of a call's item that are what the tool gave
     "web_search_call": ("results",),
     "file_search_call": ("results",),
     "code_interpreter_call": ("outputs",),
-    "image_generation_call": ("error",),
+    "image_generation_call": ("error", "result"),
     "mcp_call": ("output", "error"),
     "mcp_list_tools": ("tools", "error"),
 }
@@ -24,7 +24,7 @@ _OUTPUTS = {  # items that are what a tool gave, or what became of a request to 
     "local_shell_call_output": "local_shell",
     "apply_patch_call_output": "apply_patch",
 }
-_BESIDE = frozenset({"id", "call_id", "type", "name", "result", "fingerprint", "approval_request_id"})
+_BESIDE = frozenset({"id", "call_id", "type", "name", "fingerprint", "approval_request_id"})
 _IMAGES = {"svg": "image/svg+xml"}
 
 
@@ -39,9 +39,10 @@ def hosted_parts(kind: str, item: Document) -> tuple[AnyPart, ...]:
     given, results = text(item.get("call_id")) or text(item.get("id")), _RESULTS.get(kind, ())
     call = ServerToolCall(id=given, name=text(item.get("name")) or tool, server_tool_call={"type": tool, **_members(item, without=results)})
     parts: list[AnyPart] = [call]
-    if told := {member: scrubbed(item[member]) for member in results if item.get(member) is not None}:
+    picture = text(item.get("result")) if "result" in results else None
+    if told := {member: scrubbed(item[member]) for member in results if member != "result" and item.get(member) is not None}:
         parts.append(ServerToolCallResponse(id=given, server_tool_call_response={"type": tool, **told}))
-    if picture := text(item.get("result")):
+    if picture is not None:
         form = text(item.get("output_format")) or "png"
         parts.append(blob("image", picture, _IMAGES.get(form, f"image/{form}")))
     return tuple(parts)

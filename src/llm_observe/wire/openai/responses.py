@@ -31,9 +31,8 @@ def agrees(body: Any, exchange: Exchange) -> bool:
         return known_host(exchange)
     if known_host(exchange):
         return any(member in body for member in _ASKED)
-    if type(body.get("input")) is str or type(body.get("input")) is list:
-        return type(body.get("model")) is str
-    return text(mapping(body.get("prompt")).get("id")) is not None
+    has_input = type(body.get("input")) is str or type(body.get("input")) is list
+    return (has_input and type(body.get("model")) is str) or text(mapping(body.get("prompt")).get("id")) is not None
 
 
 def is_fetch(body: Any, exchange: Exchange) -> bool:

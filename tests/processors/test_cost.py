@@ -8,7 +8,7 @@ import pytest
 
 from llm_observe.errors import MissingExtra, SettingsError
 from llm_observe.processors.cost import Pricing
-from llm_observe.records import Call, CallRequest, CallResponse, Cost, InputTokens, Modality, Operation, Provider, Usage
+from llm_observe.records import Billed, Call, CallRequest, CallResponse, Cost, InputTokens, Modality, Operation, Provider, Usage
 
 AT = datetime(2026, 11, 1, tzinfo=UTC)
 
@@ -40,6 +40,14 @@ def test_tokens_of_a_cache_have_their_own_price(own):
 
     assert pytest.approx((400 * 1 + 400 * 0.1 + 200 * 1.25) / 1e6) == cost.input
     assert pytest.approx(400 * 0.1 / 1e6) == cost.cached
+
+
+def test_what_is_billed_is_what_is_paid_for(own):
+    """Where the provider tells it apart from what went in and came out."""
+    billed = Billed(input_tokens=8, output_tokens=2)
+
+    assert pytest.approx((8 * 0.5 + 2 * 1.5) / 1e6) == own(call("plain", billed=billed)).cost.total
+    assert own(call("plain")).cost == own(call("plain", billed=Billed(search_units=1))).cost
 
 
 def test_the_first_pattern_that_fits_counts(own):

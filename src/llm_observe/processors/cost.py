@@ -49,7 +49,8 @@ class _Price(msgspec.Struct, frozen=True):
     cache_read: float
     cache_write: float
 
-    def of(self, usage: Usage) -> Cost:
+    def of(self, call: Call) -> Cost:
+        usage = _charged(call.usage)
         read = usage.cache_read.input_tokens if usage.cache_read else 0
         written = usage.cache_write.input_tokens if usage.cache_write else 0
         fresh = max((usage.input_tokens or 0) - read - written, 0)
@@ -90,7 +91,7 @@ class Pricing:
         models = [model for model in (call.response.model, call.request.model) if model]
         for pattern, price in self._own:
             if any(fnmatchcase(model, pattern) for model in models):
-                return price.of(call.usage)
+                return price.of(call)
         return None
 
     def _by_catalogue(self, call: Call) -> Cost | None:
@@ -115,7 +116,7 @@ def _priced(call: Call, model: str, provider: str | None, tier: str | None) -> C
     from genai_prices import Usage as Counted
     from genai_prices import calc_price
 
-    usage = call.usage
+    usage = _charged(call.usage)
     read = usage.cache_read.input_tokens if usage.cache_read else 0
     counted: dict[str, Any] = {
         "input_tokens": usage.input_tokens or 0,
@@ -141,6 +142,20 @@ def _priced(call: Call, model: str, provider: str | None, tier: str | None) -> C
         cached=None if cached is None else float(cached),
         total=float(price.total_price),
         currency="USD",
+    )
+
+
+def _charged(usage: Usage) -> Usage:
+    """The counts that are paid for, where the provider tells them apart (Cohere's, Anthropic's over all rounds)."""
+    billed = usage.billed
+    if billed is None or (billed.input_tokens is None and billed.output_tokens is None):
+        return usage
+    return msgspec.structs.replace(
+        usage,
+        input_tokens=billed.input_tokens,
+        output_tokens=billed.output_tokens,
+        cache_read=billed.cache_read,
+        cache_write=billed.cache_write,
     )
 
 

@@ -71,7 +71,10 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _REASONS = {
-    "stop": ("stop", "eos", "end_turn", "stop_sequence", "complete", "finish", "pause_turn"),
+    "stop": (
+        *("stop", "eos", "end_turn", "stop_sequence", "complete", "finish", "pause_turn"),
+        *("endoftext", "finished", "stop_criteria_met", "success"),
+    ),
     "length": (
         *("length", "max_tokens", "max_output_tokens", "model_length", "model_context_window_exceeded", "continuation", "error_limit"),
         "max_messages",

@@ -1,7 +1,10 @@
 """Clients of both libraries, answers that come piece by piece, and a look at what the hook handed over."""
 
+import asyncio
+import contextlib
+import importlib
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -148,3 +151,119 @@ def outcome(recorded: Recorded) -> list[tuple[str, str | None, str]]:
 def outcomes() -> Any:
     """:func:`outcome`."""
     return outcome
+
+
+@pytest.fixture(autouse=True, scope="session")
+def bedrock_s_paths() -> None:
+    """The paths of Bedrock's runtime are looked at."""
+    from llm_observe.wire import look_for
+
+    look_for(f"/model/{{}}/{operation}" for operation in ("converse", "converse-stream", "invoke", "invoke-with-response-stream"))
+
+
+# --- one request by each client, whichever it is ---------------------------------------------------------------------
+
+
+class Unreachable(Exception):
+    """In place of the network."""
+
+
+def by_httpx(library: str, url: str, headers: dict[str, str], *, offline: bool) -> None:
+    """Blocking."""
+    httpx = importlib.import_module(library)
+
+    def refuse(request: Any) -> Any:
+        raise Unreachable
+
+    with httpx.Client(transport=httpx.MockTransport(refuse) if offline else None) as client:
+        client.post(url, json=ASKED, headers=headers)
+
+
+def by_httpx_async(library: str, url: str, headers: dict[str, str], *, offline: bool) -> None:
+    """In a loop."""
+    httpx = importlib.import_module(library)
+
+    def refuse(request: Any) -> Any:
+        raise Unreachable
+
+    async def main() -> None:
+        async with httpx.AsyncClient(transport=httpx.MockTransport(refuse) if offline else None) as client:
+            await client.post(url, json=ASKED, headers=headers)
+
+    asyncio.run(main())
+
+
+def by_aiohttp(library: str, url: str, headers: dict[str, str], *, offline: bool) -> None:
+    """In a loop."""
+    aiohttp = importlib.import_module(library)
+
+    async def main() -> None:
+        class Refusing(aiohttp.TCPConnector):
+            async def connect(self, *args: Any, **options: Any) -> Any:
+                raise Unreachable
+
+        async with aiohttp.ClientSession(connector=Refusing() if offline else None) as session:
+            await (await session.post(url, json=ASKED, headers=headers)).read()
+
+    asyncio.run(main())
+
+
+def by_requests(library: str, url: str, headers: dict[str, str], *, offline: bool) -> None:
+    """Blocking."""
+    requests = importlib.import_module(library)
+
+    class Refusing(requests.adapters.BaseAdapter):
+        def send(self, request: Any, **options: Any) -> Any:
+            raise Unreachable
+
+        def close(self) -> None:
+            pass
+
+    with requests.Session() as session:
+        if offline:
+            session.mount("https://", Refusing())
+            session.mount("http://", Refusing())
+        session.post(url, json=ASKED, headers=headers)
+
+
+def by_botocore(library: str, url: str, headers: dict[str, str], *, offline: bool) -> None:
+    """Blocking, as a client of AWS does it."""
+    httpsession, awsrequest = importlib.import_module("botocore.httpsession"), importlib.import_module("botocore.awsrequest")
+    http = httpsession.URLLib3Session()
+
+    def refuse(*_: Any) -> Any:
+        raise Unreachable
+
+    if offline:
+        http._get_connection_manager = refuse
+    body = json.dumps(ASKED)
+    request = awsrequest.AWSRequest(method="POST", url=url, data=body, headers={"content-type": "application/json", **headers})
+    try:
+        http.send(request.prepare())
+    finally:
+        http.close()
+
+
+BY = {
+    "httpx": by_httpx,
+    "httpx2": by_httpx,
+    "httpx async": by_httpx_async,
+    "httpx2 async": by_httpx_async,
+    "aiohttp": by_aiohttp,
+    "requests": by_requests,
+    "botocore": by_botocore,
+}
+
+
+@pytest.fixture(params=BY)
+def post(request: pytest.FixtureRequest) -> Callable[..., str]:
+    """Post a call to a URL, by each client in turn; its name on record. *offline* ends where the network begins."""
+    library = request.param.partition(" ")[0]
+    pytest.importorskip(library)
+
+    def by(url: str, headers: dict[str, str] | None = None, *, offline: bool = False) -> str:
+        with contextlib.suppress(*([Exception] if offline else [])):
+            BY[request.param](library, url, headers or {}, offline=offline)
+        return library
+
+    return by

@@ -8,7 +8,6 @@ from pathlib import Path
 from types import ModuleType
 
 import httpx
-import httpx2
 import pytest
 
 import llm_observe
@@ -131,12 +130,46 @@ def test_a_free_threaded_build_is_noted(report, monkeypatch):
 # --- hooks -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("library", [httpx, httpx2])
+THROUGH = {
+    "httpx": "Client and AsyncClient",
+    "httpx2": "Client and AsyncClient",
+    "aiohttp": "ClientSession",
+    "requests": "Session",
+    "botocore": "URLLib3Session",
+}
+
+
+@pytest.mark.parametrize("library", THROUGH)
 def test_a_hook_that_holds_is_shown_by_a_call(report, library):
     """Each client library is tried with a made-up call, blocking and not."""
+    pytest.importorskip(library)
     _, said = report()
 
-    assert finding(said, f"ok      {library.__name__} ").endswith("self-test calls through Client and AsyncClient were seen")
+    assert finding(said, f"ok      {library} ").endswith(f"self-test calls through {THROUGH[library]} were seen")
+
+
+@pytest.mark.parametrize(
+    ("module", "owner"), [("aiohttp", "ClientSession"), ("requests", "Session"), ("botocore.httpsession", "URLLib3Session")]
+)
+def test_a_hook_of_any_library_that_is_gone_is_a_problem(report, monkeypatch, module, owner):
+    """The call arrives, and leaves no record."""
+    pytest.importorskip(module)
+    capture.install()
+    client = getattr(sys.modules[module], owner)
+    method = "_request" if module == "aiohttp" else "send"
+    monkeypatch.setattr(client, method, getattr(client, method).__wrapped__)
+    code, said = report()
+
+    assert 1 == code
+    assert finding(said, f"PROBLEM {module.partition('.')[0]}: ").endswith(f"a self-test call through {owner} left no record")
+
+
+def test_the_self_test_needs_no_proxy_of_the_machine_s(report, monkeypatch):
+    """It goes to this machine, whatever the environment says."""
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+
+    assert 0 == report()[0]
 
 
 def test_a_library_that_is_not_there_is_noted(report, monkeypatch):

@@ -50,6 +50,8 @@ class AllowedHeaders(dict[bytes | str, str]):
 REQUEST_HEADERS = AllowedHeaders(
     "content-type",
     "content-encoding",
+    "user-agent",  # Ollama's and Cohere's paths are anybody's: their clients tell
+    "x-fern-sdk-name",
     "x-stainless-retry-count",
     "anthropic-version",
     "amz-sdk-invocation-id",

@@ -3,6 +3,7 @@
 Everything here runs on the application's thread: stamp, keep the reference, go on. Nothing is parsed, copied or waited for.
 """
 
+import os
 from collections import deque
 
 from llm_observe._runtime.default import existing
@@ -147,6 +148,9 @@ class Tap(Captured):
 
 sending: dict[int, Tap] = {}
 """The exchanges whose answer has not begun, by serial, of those clients that another client of ours may carry or that look here."""
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=sending.clear)  # nobody there waits for what other threads were sending
 
 carriers: list[str] = []
 """The hooked libraries that other clients are built on. Where there is none, nobody need be in :data:`sending`."""

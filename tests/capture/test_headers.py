@@ -1,0 +1,177 @@
+"""What of headers and addresses is kept, whichever client carries them: nothing that opens a door, and nobody's account."""
+
+import ast
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+import llm_observe.wire
+from llm_observe.capture._headers import LONGEST, REQUEST_HEADERS, RESPONSE_HEADERS, AllowedHeaders
+from llm_observe.capture._hosts import left_alone
+from llm_observe.testing.provider import Reply
+from llm_observe.wire.headers import REQUEST_IDS
+
+PATH = "/model/x/converse"
+HEADER = re.compile(r"[a-z0-9]+(-[a-z0-9]+)+")
+
+NEVER_ASKED = [
+    "authorization", "proxy-authorization", "api-key", "x-api-key", "x-goog-api-key", "x-amz-security-token", "cookie",
+    "ocp-apim-subscription-key", "helicone-auth", "cf-aig-authorization", "x-portkey-api-key", "x-litellm-api-key", "openai-organization",
+    "openai-project", "x-goog-user-project", "x-amz-date", "x-my-own", "x-title", "traceparent",
+]  # fmt: skip
+NEVER_ANSWERED = [
+    "set-cookie", "www-authenticate", "openai-organization", "openai-project", "anthropic-organization-id", "anthropic-workspace-id",
+    "x-databricks-org-id", "x-litellm-key-spend", "x-my-own", "location",
+]  # fmt: skip
+ASKED = {
+    "x-stainless-retry-count": "1",
+    "anthropic-version": "2023-06-01",
+    "amz-sdk-invocation-id": "i-1",
+    "amz-sdk-request": "attempt=1; max=3",
+    "x-amzn-bedrock-guardrailidentifier": "gr-1",
+    "user-agent": "ollama-python/0.6",
+}
+ANSWERED = [
+    "retry-after", "retry-after-ms", "x-should-retry", "apim-request-id", "request-id", "x-amzn-requestid", "x-ds-trace-id",
+    "x-debug-trace-id", "mistral-correlation-id", "x-kong-request-id", "cf-ray", "openai-processing-ms", "openai-version", "openai-model",
+    "x-envoy-upstream-service-time", "server-timing", "x-ms-client-request-id", "x-ms-region", "x-ms-deployment-name", "x-ms-rai-invoked",
+    "x-ms-is-spilled-over", "azureml-model-session", "cmp-upstream-response-duration", "x-amzn-errortype",
+    "x-amzn-bedrock-invocation-latency", "x-amzn-bedrock-input-token-count", "x-amzn-bedrock-cache-read-input-token-count",
+    "x-amzn-bedrock-service-tier", "x-endpoint-monthly-call-limit", "x-trial-endpoint-call-limit", "x-trial-endpoint-call-remaining",
+    "num_tokens", "num_chars", "x-api-warning", "x-kong-upstream-latency", "x-kong-proxy-latency", "x-groq-region", "x-total-time",
+    "x-inference-time", "x-queue-time", "x-time-per-token", "x-api-received", "x-api-call-start", "x-api-call-end",
+    "x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens_usage_based", "anthropic-ratelimit-input-tokens-reset",
+    "anthropic-priority-input-tokens-limit", "anthropic-fast-output-tokens-remaining", "ratelimit-limit", "ratelimitbysize-query-cost",
+    "x-ratelimitbysize-remaining-month",
+]  # fmt: skip
+
+
+def test_no_key_and_no_account_is_ever_kept(post, llm_provider, exchanges):
+    """No header of those that open doors or name accounts, in any spelling, and nothing of the query, reaches the queue."""
+    answer = {name.title(): "secret" for name in NEVER_ANSWERED}
+    llm_provider.route(lambda received: True, Reply(raw=b"{}", headers=answer))
+    asked = {(name.title() if n % 2 else name): "secret" for n, name in enumerate(NEVER_ASKED)}
+    client = post(f"{llm_provider.url}{PATH}?key=secret&X-Amz-Signature=secret", asked)
+
+    (exchange,) = exchanges
+    assert (client, PATH) == (exchange.client, exchange.path)
+    assert {"content-type"} == set(exchange.request_headers) - {"user-agent"}
+    assert not {name.lower() for name in NEVER_ANSWERED} & set(exchange.response_headers)
+    assert "secret" not in repr(exchange)
+    assert all("secret" in llm_provider.requests[0].headers[name] for name in NEVER_ASKED)
+
+
+def test_what_a_record_is_made_of_is_kept(post, llm_provider, exchanges):
+    """What tells attempts apart, and what the provider says of the attempt, its limits and its work."""
+    answer = {(name.title() if n % 2 else name): str(n) for n, name in enumerate(ANSWERED)}
+    llm_provider.route(lambda received: True, Reply(raw=b"{}", headers=answer))
+    post(llm_provider.url + PATH, {name.title(): value for name, value in ASKED.items()})
+
+    (exchange,) = exchanges
+    assert ASKED | {"content-type": "application/json"} == exchange.request_headers
+    assert {name: str(n) for n, name in enumerate(ANSWERED)}.items() <= exchange.response_headers.items()
+    assert {"content-type", "date"} <= set(exchange.response_headers)
+
+
+def test_a_value_is_kept_up_to_a_bound(post, llm_provider, exchanges):
+    """What a peer sends must not fill the memory."""
+    llm_provider.route(lambda received: True, Reply(raw=b"{}", headers={"x-api-warning": "w" * 4000, "x-request-id": "r" * 4000}))
+    post(llm_provider.url + PATH, {"amz-sdk-invocation-id": "i" * 4000})
+
+    (exchange,) = exchanges
+    assert ["w" * LONGEST, "r" * LONGEST] == [exchange.response_headers[name] for name in ("x-api-warning", "x-request-id")]
+    assert "i" * LONGEST == exchange.request_headers["amz-sdk-invocation-id"]
+
+
+def test_header_names_are_known_in_any_case():
+    """Each spelling is looked at once, and remembered up to a bound."""
+    allowed = AllowedHeaders("content-type", prefixes=("x-limit-",))
+
+    assert {"content-type": "text/plain", "x-limit-a": "1"} == allowed.pick(
+        [(b"CoNtEnT-TyPe", b"text/plain"), (b"X-Other", b"1"), (b"X-Limit-A", b"1")]
+    )
+    assert {"content-type": "t", "x-limit-a": "1"} == allowed.pick_text([("Content-Type", b"t"), ("X-Limit-A", "1"), ("X-Other", "1")])
+    assert {"content-type": "t"} == allowed.pick_listed([(b"Content-Type", b"content-type", b"t"), (b"A", b"a", b"1")])
+    for n in range(AllowedHeaders.MOST + 10):
+        allowed.pick([(b"x-%d" % n, b"")])
+    assert AllowedHeaders.MOST == len(allowed)
+
+
+def test_a_value_that_is_no_ascii_is_kept():
+    """Headers are bytes; whatever they are, they become text."""
+    assert {"x-api-warning": "\xff\xe9"} == RESPONSE_HEADERS.pick([(b"X-Api-Warning", b"\xff\xe9")])
+    assert {"x-api-warning": "\xe9"} == RESPONSE_HEADERS.pick_text([("X-Api-Warning", b"\xe9")])
+
+
+def looked_up():
+    """Every header that is looked up by what reads exchanges: in a mapping of headers, or by a name that only headers have."""
+    for path in Path(llm_observe.wire.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            match node:
+                case ast.Call(func=ast.Attribute(value=where, attr="get"), args=[ast.Constant(value=str(name)), *_]):
+                    pass
+                case ast.Subscript(value=where, slice=ast.Constant(value=str(name))):
+                    pass
+                case ast.Compare(left=ast.Constant(value=str(name)), ops=[ast.In() | ast.NotIn()], comparators=[where]):
+                    pass
+                case _:
+                    continue
+            mapping = where.attr if isinstance(where, ast.Attribute) else where.id if isinstance(where, ast.Name) else ""
+            if (mapping.endswith("headers") and not name.startswith(":")) or HEADER.fullmatch(name):  # a colon: those of AWS's frames
+                yield name
+
+
+def test_every_header_that_is_read_is_kept():
+    """A decoder that looks for a header finds it in what is captured."""
+    wanted = {*looked_up(), *REQUEST_IDS}
+
+    assert {"content-encoding", "content-type", "user-agent"} <= wanted
+    assert [] == [name for name in wanted if not REQUEST_HEADERS[name] and not RESPONSE_HEADERS[name]]
+
+
+# --- hosts -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        ("bedrock-runtime.eu-x-1.amazonaws.com", 1),
+        ("api.openai.com", 1),
+        ("oauth2.googleapis.com", 0),
+        ("OAuth2.GoogleAPIs.com", 0),
+        ("sts.amazonaws.com", 0),
+        ("sts.eu-x-1.amazonaws.com", 0),
+        ("169.254.169.254", 0),
+        ("[fd00:ec2::254]", 0),
+        ("metadata.google.internal", 0),
+        ("login.microsoftonline.com", 0),
+        ("login.microsoftonline.us", 0),
+    ],
+)
+def test_hosts_that_hand_out_keys_are_left_alone(post, exchanges, host, expected):
+    """Whatever the path, and whichever client."""
+    post(f"https://{host}{PATH}", offline=True)
+
+    assert expected == len(exchanges)
+
+
+def test_hosts_are_remembered_up_to_a_bound():
+    """An application that talks to very many does not fill the memory with their names."""
+    for n in range(left_alone.MOST + 10):
+        assert not left_alone[f"host-{n}.example"]
+
+    assert left_alone.MOST >= len(left_alone)
+    assert left_alone["sts.amazonaws.com"]
+
+
+def test_a_request_s_body_is_the_same_for_all(post, llm_provider, exchanges):
+    """What the server got is what is kept, and the answer is what the server sent."""
+    llm_provider.route(lambda received: True, Reply(raw=b'{"a": "\xc3\xa9"}'))
+    post(llm_provider.url + PATH)
+
+    (exchange,) = exchanges
+    assert llm_provider.requests[0].raw == exchange.request_body
+    assert "gpt-x" == json.loads(exchange.request_body)["model"]
+    assert [b'{"a": "\xc3\xa9"}'] == exchange.chunks

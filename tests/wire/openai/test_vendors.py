@@ -112,6 +112,9 @@ def test_what_an_answer_stands_on_is_with_its_last_text(told):
     assert (Text(content="a"), Text(content="b", citations=("u",))) == parts_of(
         told({"content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]}, citations=["u"])
     )
+    assert (Text(content="a", citations=("u",)), SHOWN) == parts_of(
+        told({"content": [{"type": "text", "text": "a"}, PICTURE]}, citations=["u"])
+    )
     assert () == parts_of(told({"content": None}, citations=["u"]))
 
 

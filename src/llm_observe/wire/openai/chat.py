@@ -69,6 +69,8 @@ def streamed(events: Sequence[bytes], exchange: Exchange) -> Answer:
     """A stream: ``data: [DONE]`` ends it, or a finish reason for every choice."""
     choices: dict[int, Folded] = {}
     said: Document = {}
+    said_id: Any = None  # the first that is not empty: Azure opens with a chunk of empty ones
+    model: Any = None
     error: Error | None = None
     done, unread = False, 0
     first_content: int | None = None
@@ -81,8 +83,8 @@ def streamed(events: Sequence[bytes], exchange: Exchange) -> Answer:
             unread += chunk is MALFORMED
             error = error or error_of(chunk)
             continue
-        for name in ("id", "model"):
-            said[name] = said.get(name) or chunk.get(name)  # the first that is not empty: Azure opens with a chunk of empty ones
+        said_id = said_id or chunk.get("id")
+        model = model or chunk.get("model")
         for name in _LAST:
             if member := chunk.get(name):
                 said[name] = member
@@ -106,7 +108,7 @@ def streamed(events: Sequence[bytes], exchange: Exchange) -> Answer:
     ordered = [choices[index] for index in sorted(choices)]
     sources = sources_of(said)
     return _answer(
-        said,
+        {**said, "id": said_id, "model": model},
         choices=tuple((choice.role, choice.parts(sources)) for choice in ordered),
         reasons=tuple(choice.reason for choice in ordered),
         error=error,

@@ -56,16 +56,18 @@ def _usage(counts: Document, into: str, out: str, searches: int | None) -> Usage
         cache_write=_first(prompt_details.get("cache_write_tokens"), counts.get("cache_creation_input_tokens")),
         reasoning=reasoning,
         billed=Billed(web_searches=searches) if searches else None,
-        text=_modality("text", prompt_details, output_details),
-        image=_modality("image", prompt_details, output_details),
-        audio=_modality("audio", prompt_details, output_details),
+        text=_modality("text_tokens", prompt_details, output_details),
+        image=_modality("image_tokens", prompt_details, output_details),
+        audio=_modality("audio_tokens", prompt_details, output_details),
     )
 
 
-def _modality(kind: str, prompt_details: Document, output_details: Document) -> Modality | None:
-    member = f"{kind}_tokens"
-    cached = integer(mapping(prompt_details.get("cached_tokens_details")).get(member))
-    return modality(integer(prompt_details.get(member)), integer(output_details.get(member)), cached)
+def _modality(member: str, prompt_details: Document, output_details: Document) -> Modality | None:
+    read, said = prompt_details.get(member), output_details.get(member)
+    if not read and not said:
+        return None  # most kinds of most calls
+    cached = mapping(prompt_details.get("cached_tokens_details")).get(member)
+    return modality(integer(read), integer(said), integer(cached))
 
 
 def _timed(timings: Document) -> Usage:

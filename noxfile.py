@@ -17,7 +17,7 @@ WHEELS = HERE / ".nox" / "wheels"
 COVERAGE = {"COVERAGE_FILE": str(HERE / ".nox" / "covered" / "data")}  # absolute: tests start processes in other folders
 
 # Real servers run in some tests: a file's tests stay in one worker, in their order.
-PYTEST = ["-m", "pytest", "-n", "2", "--dist", "loadfile"]
+PYTEST = ["-m", "pytest", "-n", "2", "--dist", "loadfile", "--ignore", "tests/sdks"]
 
 nox.needs_version = ">=2025.5.1"
 nox.options.default_venv_backend = "uv|virtualenv"
@@ -69,6 +69,16 @@ def oldest(session: nox.Session) -> None:
     session.install("--resolution", "lowest-direct", "-r", "pyproject.toml", "--extra", "all", "--group", "tests")
     session.install("--no-deps", built())
     session.run("python", *PYTEST, *session.posargs)
+
+
+@nox.session(python=PYTHONS[0], requires=["wheel"])
+@nox.parametrize("openai", ["3", "2"])
+def sdks(session: nox.Session, openai: str) -> None:
+    """The wheel under every SDK that we name, each asked plain and streamed, sync and async, with and without a failure to get past."""
+    others = ["google-genai>=3", "mistralai>=3", "ollama", "boto3", "aiobotocore"] if openai == "3" else []
+    both = ["anthropic>=2", "cohere", "groq", "litellm", "langchain-openai", "langchain-anthropic", "aiohttp", "httpx-aiohttp"]
+    session.install(built(), "pytest", "pytest-timeout", "pytest-xdist", "httpx2", f"openai>={openai},<{int(openai) + 1}", *both, *others)
+    session.run("python", "-m", "pytest", "-n", "2", "--confcutdir=tests", "tests/sdks", *session.posargs)
 
 
 @nox.session(python=PYTHONS[0])

@@ -37,7 +37,7 @@ class Family(msgspec.Struct, frozen=True, kw_only=True):
     streams: Callable[[Document], bool] = lambda _: False  # whether an event of a stream is
     asked: Callable[[Any, Exchange], Asked]
     answered: Callable[[Any, Exchange], Answer]
-    streamed: Callable[[Sequence[bytes], Exchange], Answer]
+    streamed: Callable[[Sequence[bytes], Exchange], Answer] = texts.streamed
 
 
 def _first(document: Document, name: str) -> Document:
@@ -71,7 +71,6 @@ RERANK = Family(
     says=lambda document: "relevance_score" in _first(document, "results"),
     asked=rerank.asked,
     answered=rerank.answered,
-    streamed=rerank.streamed,
 )
 COHERE_EMBED = Family(
     operation="embeddings",
@@ -80,7 +79,6 @@ COHERE_EMBED = Family(
     says=lambda document: "embeddings" in document and "embedding" not in _first(document, "embeddings"),
     asked=embed.asked,
     answered=embed.answered,
-    streamed=embed.streamed,
 )
 EMBED = Family(
     operation="embeddings",
@@ -89,7 +87,6 @@ EMBED = Family(
     says=lambda document: not _VECTORS.isdisjoint(document) or "embedding" in _first(document, "data"),
     asked=vectors.asked,
     answered=vectors.answered,
-    streamed=vectors.streamed,
 )
 PICTURES = Family(
     operation="generate_content",
@@ -98,7 +95,6 @@ PICTURES = Family(
     says=lambda document: not {"images", "artifacts"}.isdisjoint(document),
     asked=pictures.asked,
     answered=pictures.answered,
-    streamed=pictures.streamed,
 )
 COMMAND = Family(  # R and later
     operation="chat",
@@ -127,7 +123,6 @@ TEXTS = Family(  # all that is none of the others
     says=lambda _: True,
     asked=texts.asked,
     answered=texts.answered,
-    streamed=texts.streamed,
 )
 FAMILIES = (CLAUDE, NOVA, RERANK, COHERE_EMBED, EMBED, PICTURES, COMMAND, CHATS, TEXTS)
 """Looked through from the first to the last."""
@@ -139,7 +134,7 @@ def asking(body: Any, exchange: Exchange) -> Family | None:
     if type(body) is not dict:
         return next((family for family in FAMILIES if family.models.search(model)), None)
     family = next(family for family in FAMILIES if family.asks(body))
-    if family is TEXTS and "inputText" in body and (EMBED.models.search(model) or _answers_with_vectors(exchange)):
+    if family is TEXTS and (EMBED.models.search(model) or ("inputText" in body and _answers_with_vectors(exchange))):
         return EMBED  # Titan's body is the same for both
     return CLAUDE if "messages" in body and CLAUDE.models.search(model) else family
 

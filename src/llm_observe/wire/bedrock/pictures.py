@@ -1,11 +1,10 @@
 """Models on Bedrock that draw: Titan, Nova Canvas, Stability. What was asked for in words, and of each picture its size and hash."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from llm_observe.records import AnyPart, CallRequest, Choice, Error, Exchange, Message
 from llm_observe.wire.answer import UNKNOWN_ERROR, Answer, Asked, error_of, text_parts
-from llm_observe.wire.jsonio import Document, integer, items, load, mapping, text
+from llm_observe.wire.jsonio import Document, integer, items, mapping, text
 from llm_observe.wire.media import blob
 
 _WORDS = ("text", "prompt", "negativeText", "negative_prompt", "search_prompt", "select_prompt")
@@ -46,11 +45,6 @@ def answered(document: Any, exchange: Exchange) -> Answer:
         reasons=tuple(reason for reason in map(text, reasons) if reason)[:1],
         error=Error(type=UNKNOWN_ERROR, message=message) if message else error_of(document),
     )
-
-
-def streamed(events: Sequence[bytes], exchange: Exchange) -> Answer:
-    """Pictures come in one piece; the first event is taken for it."""
-    return answered(load(events[0]) if events else None, exchange)
 
 
 def _parts(holder: Document) -> tuple[AnyPart, ...]:

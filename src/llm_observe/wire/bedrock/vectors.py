@@ -1,11 +1,10 @@
 """Models on Bedrock that embed: Titan, Nova, Marengo. Never the vectors: how many, and how long they are. Cohere's are read as at home."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from llm_observe.records import AnyPart, CallRequest, Exchange, Message
 from llm_observe.wire.answer import Answer, Asked, error_of, text_parts, usage
-from llm_observe.wire.jsonio import Document, integer, items, load, mapping, text
+from llm_observe.wire.jsonio import Document, integer, items, mapping, text
 from llm_observe.wire.media import blob, linked
 
 _PARAMS = ("singleEmbeddingParams", "segmentedEmbeddingParams")
@@ -43,11 +42,6 @@ def answered(document: Any, exchange: Exchange) -> Answer:
     )
 
 
-def streamed(events: Sequence[bytes], exchange: Exchange) -> Answer:
-    """Vectors come in one piece; the first event is taken for it."""
-    return answered(load(events[0]) if events else None, exchange)
-
-
 def _vectors(document: Document) -> list[list[Any]]:
     by_type = mapping(document.get("embeddingsByType"))
     one = items(document.get("embedding")) or next((vector for vector in map(items, by_type.values()) if vector), [])
@@ -59,12 +53,14 @@ def _vectors(document: Document) -> list[list[Any]]:
 
 def _parts(told: Document) -> tuple[AnyPart, ...]:
     """Text, plain or under its name; a picture's base64; media with their source."""
-    parts = text_parts(told.get("inputText")) + text_parts(mapping(told.get("text")).get("value"))
+    words = mapping(told.get("text"))
+    parts = text_parts(told.get("inputText")) + text_parts(words.get("value")) + text_parts(words.get("inputText"))
     if "inputImage" in told:
         parts += (blob("image", told["inputImage"]),)
     for kind in (*_MEDIA, "mediaSource"):
         medium = mapping(told.get(kind))
-        parts += _medium(kind if kind in _MEDIA else text(told.get("inputType")) or "video", mapping(medium.get("source")) or medium)
+        source = mapping(medium.get("source")) or mapping(medium.get("mediaSource")) or medium
+        parts += _medium(kind if kind in _MEDIA else text(told.get("inputType")) or "video", source)
     return parts
 
 

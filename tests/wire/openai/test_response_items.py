@@ -182,15 +182,14 @@ def test_the_parts_of_a_message(sent, part, expected):
             {
                 "type": "additional_tools",
                 "role": "developer",
-                "tools": [{"type": "mcp", "server_label": "s", "headers": {"x-key": "secret"}}],
+                "tools": [
+                    {"type": "mcp", "server_label": "s", "headers": {"x-key": "secret"}},
+                    {"type": "shell", "environment": {"network_policy": {"domain_secrets": [{"value": "secret"}]}}},
+                ],
             },
             Message(
                 role="developer",
-                parts=(
-                    Generic(
-                        generic_type="additional_tools", content={"role": "developer", "tools": [{"type": "mcp", "server_label": "s"}]}
-                    ),
-                ),
+                parts=(Generic(generic_type="additional_tools", content={"tools": [{"type": "mcp", "name": "s"}, {"type": "shell"}]}),),
             ),
         ),
         (

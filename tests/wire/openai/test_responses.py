@@ -277,9 +277,10 @@ def test_why_it_stopped_is_read_from_the_status_and_the_items(answered, members,
 
 def test_an_answer_in_the_background_is_not_there_yet(answered):
     """Nothing is missing: it was never to come with this one."""
-    decoded = answered(status="queued", background=True, usage=None)
+    decoded = answered(status="queued", background=True, usage=None, service_tier="auto")
 
     assert ((), "queued", "ok", True) == (decoded.output.messages, decoded.response.status, decoded.status, decoded.wire.complete)
+    assert None is decoded.response.service_tier, "it is only asked for yet"
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,14 @@ the application's to run or the provider's own tells the item's kind, or where i
 
 from typing import Any
 
+import msgspec
+
 from llm_observe.records import AnyPart, Compaction, Generic, Message, Reasoning, ToolCall, ToolCallResponse
 from llm_observe.wire.jsonio import Document, items, load_argument, mapping, text
 from llm_observe.wire.media import scrubbed, without_type
 from llm_observe.wire.openai.content import content_parts, plain_of
 from llm_observe.wire.openai.hosted import hosted_parts
+from llm_observe.wire.openai.tools import tool_definitions
 
 _OURS = {  # calls of built-in tools that the application runs, and the member with what it is to do
     "computer_call": ("actions", "action"),
@@ -68,6 +71,8 @@ def parts_of(item: Document, *, sent: bool = True) -> tuple[AnyPart, ...]:
         return (Compaction(id=text(item.get("id")), content=text(item.get("content"))),)
     if hosted := hosted_parts(kind, item):
         return hosted
+    if kind == "additional_tools":  # as definitions: a tool's own settings may hold keys
+        return (Generic(generic_type=kind, content={"tools": msgspec.to_builtins(list(tool_definitions(item)))}),)
     return (Generic(generic_type=kind, content=without_type(item)),)
 
 

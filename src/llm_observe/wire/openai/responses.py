@@ -95,7 +95,7 @@ def fetch_streamed(events: Sequence[bytes], exchange: Exchange) -> Answer:
 
 
 def _unfinished(folded: Folded) -> Answer:
-    """What came before the stream broke off. The tier it began with is only the one that was asked for."""
+    """What came before the stream broke off."""
     answer = _answer({**folded.response, "service_tier": None, "usage": None, "output": folded.output()})
     if folded.done and folded.error is None:
         return msgspec.structs.replace(answer, reason=folded.unread)
@@ -118,7 +118,7 @@ def _answer(response: Document) -> Answer:
     return Answer(
         id=text(response.get("id")),
         model=text(response.get("model")),
-        service_tier=text(response.get("service_tier")),
+        service_tier=None if status in _UNFINISHED else text(response.get("service_tier")),  # until then, the one that was asked for
         choices=(("assistant", parts),) if parts or status in {"completed", "incomplete"} else (),
         reasons=reasons,
         mapped=mapped,

@@ -41,6 +41,10 @@ class _Block:
             _piece(self.media, mapping(image.get("source")).get("bytes"))
         return told or bool(self.media)
 
+    def is_text(self) -> bool:
+        """Whether it is text and nothing else."""
+        return not (self.start or self.thoughts or self.inputs or self.citations or self.results or self.media or self.redacted)
+
     def whole(self) -> list[Document]:
         """The block as a plain answer has it: as several, where its index was taken twice."""
         found: list[Document] = []
@@ -80,7 +84,8 @@ class Folded:
         for name, value in event.items():
             if (read := self.READERS.get(name)) is not None:
                 told |= read(self, mapping(value))
-        self.error = self.error or exception_in(event)
+            elif self.error is None:
+                self.error = exception_in(event)
         return told
 
     def parts(self) -> tuple[AnyPart, ...]:
@@ -88,7 +93,11 @@ class Folded:
         found: list[AnyPart] = []
         texts: list[str] = []
         for index in sorted(self.blocks):
-            for part in content_parts(self.blocks[index].whole()):
+            block = self.blocks[index]
+            if block.is_text():
+                texts += block.texts
+                continue
+            for part in content_parts(block.whole()):
                 if type(part) is Text and not part.citations:
                     texts.append(part.content)
                     continue

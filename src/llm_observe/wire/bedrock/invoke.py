@@ -48,9 +48,11 @@ def streamed(events: Sequence[bytes], exchange: Exchange) -> Answer:
     error: Error | None = None
     for data in events:
         event = load(data)
-        piece = _unpacked(event, data)
-        if type(event) is dict and (raised := exception_in(event)) is not None:
-            error, piece = error or raised, b"{}"
+        piece = _unpacked(event)
+        if piece is None:  # a gateway may have unpacked it already
+            piece = data
+            if type(event) is dict and (raised := exception_in(event)) is not None:
+                error, piece = error or raised, b"{}"
         if _MARK in piece:
             metrics = mapping(mapping(load(piece)).get(_METRICS)) or metrics
         inner.append(piece)
@@ -65,12 +67,11 @@ def streamed(events: Sequence[bytes], exchange: Exchange) -> Answer:
     return _with(told, _metrics_counts(metrics), exchange)
 
 
-def _unpacked(event: Any, data: bytes) -> bytes:
-    """What an event holds: ``{"chunk": {"bytes": base64}}``. A gateway may have unpacked it already."""
-    chunk = mapping(event).get("chunk")
-    packed = mapping(chunk).get("bytes")
+def _unpacked(event: Any) -> bytes | None:
+    """What an event holds: ``{"chunk": {"bytes": base64}}``; nothing where it is none of these."""
+    packed = mapping(mapping(event).get("chunk")).get("bytes")
     if type(packed) is not str:
-        return data
+        return None
     try:
         return binascii.a2b_base64(packed)
     except ValueError:  # binascii.Error is one, and so is what is said of text that is not ASCII

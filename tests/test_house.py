@@ -27,6 +27,7 @@ NEIGHBOURS = {
     "httpx",
     "httpx2",
     "openai",
+    "opentelemetry",
     "requests",
     "rich",
     "starlette",
@@ -40,10 +41,15 @@ EDGES = [
     ("llm_observe.starlette", "starlette", "starlette"),
     ("llm_observe.fastapi", "fastapi", "fastapi"),
     ("llm_observe.flask", "flask", "flask"),
+    ("llm_observe.exporters.otel", "opentelemetry", "otel"),
 ]
 
 # The files that may spell `gen_ai.` outside of a docstring.
-CONVENTION = {"processors/instruments.py", "processors/measures.py"}  # metrics are named apart from the fields they are made of
+CONVENTION = {
+    "exporters/_attributes.py",
+    "processors/instruments.py",  # metrics are named apart from the fields they are made of
+    "processors/measures.py",
+}
 
 
 def modules() -> list[Path]:

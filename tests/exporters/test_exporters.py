@@ -83,7 +83,7 @@ def test_headers_come_from_the_settings_and_from_the_caller():
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("otlp+http://collector:4318", "unknown exporter 'otlp+http'. Expected `stdout`"),
+        ("otlp+grpc://collector:4317", "unknown exporter 'otlp+grpc'. Expected `stdout`"),
         ("stdou", "unknown exporter 'stdou'. Did you mean 'stdout'?"),
         ("files:./r", "unknown exporter 'files'. Did you mean 'file'?"),
         ("", "unknown exporter ''. Expected"),

@@ -172,6 +172,7 @@ class Assembler:
             status=_request_status(scope),
             error=_request_error(scope),
             scope=_info(scope, name=False),
+            sampled=_sampled(scope),
             http=http,
             url=None if scope.path is None else Url(path=scope.path),
             disconnected=scope.disconnected,
@@ -194,13 +195,16 @@ class Assembler:
             status=status,
             error=Error(type=step.error_type, message=step.error_message) if step.error_type else None,
             scope=_info(scope),
+            sampled=_sampled(scope),
             attributes=step.attributes,
         )
 
     def _told(self, told: Told) -> Iterator[AnyRecord]:
         yield from self._moved_on(told.previous)
         scope = told.scope
-        call = self._price(told_call(told, self.ids, instant(told.started_ns), service=self.service, scope=_info(scope)))
+        call = self._price(
+            told_call(told, self.ids, instant(told.started_ns), service=self.service, scope=_info(scope), sampled=_sampled(scope))
+        )
         self._add(scope, call, told.began, told.ended)
         yield call
 
@@ -227,6 +231,7 @@ class Assembler:
             started_at=instant(first.started_ns),
             duration=(last.ended - first.began) / 1e9,
             scope=_info(scope),
+            sampled=_sampled(scope),
             attempts=settled.attempts,
         )
         call = self._price(call)
@@ -302,6 +307,10 @@ def _request_error(scope: Scope) -> Error | None:
     if scope.error_type is not None:
         return Error(type=scope.error_type, message=scope.error_message)
     return Error(type=str(scope.status_code)) if (scope.status_code or 0) >= 500 else None
+
+
+def _sampled(scope: Scope | None) -> bool | None:
+    return None if scope is None or scope.sampled else False
 
 
 def _info(scope: Scope | None, *, name: bool = True) -> ScopeInfo | None:

@@ -7,7 +7,9 @@ from llm_observe._runtime.scope import Scope
 
 WELL_FORMED = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/+=@-]{0,127}").fullmatch
 # W3C Trace Context, 3.2: ff is no version, and version 00 has nothing after its flags.
-TRACEPARENT = re.compile(r"(?!ff|00.{54})[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(?:-.*)?").fullmatch
+TRACEPARENT = re.compile(r"(?!ff|00.{54})[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?").fullmatch
+
+_ODD = "13579bdf"  # the lowest bit of the flags: sampled
 
 
 def web_scope(observer: Observer, method: str, path: str, request_id: str | None, traceparent: str | None, size: str | None) -> Scope:
@@ -15,11 +17,14 @@ def web_scope(observer: Observer, method: str, path: str, request_id: str | None
     if request_id is not None and not WELL_FORMED(request_id):
         request_id = None
     trace_id = parent_id = None
+    sampled = True
     if traceparent is not None and (found := TRACEPARENT(traceparent)):
-        trace_id, parent_id = found.groups()
+        trace_id, parent_id, flags = found.groups()
+        sampled = flags[1] in _ODD
         if not trace_id.strip("0") or not parent_id.strip("0"):
-            trace_id = parent_id = None
+            trace_id, parent_id, sampled = None, None, True
     scope = Scope(observer, method=method, path=path, request_id=request_id, trace_id=trace_id, parent_id=parent_id)
+    scope.sampled = sampled
     if size is not None and size.isascii() and size.isdecimal():
         scope.request_size = int(size[:15])
     return scope

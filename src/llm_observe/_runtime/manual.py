@@ -91,7 +91,7 @@ class scope(Section):  # noqa: N801 - used as a decorator and in `with`
         observer = self._given or (around.observer if around is not None else default())
         inner = Scope(observer, name=self.name)
         if around is not None:
-            inner.trace_id, inner.parent_id = around.trace_id, around.span_id
+            inner.trace_id, inner.parent_id, inner.sampled = around.trace_id, around.span_id, around.sampled
         inner.user_id, inner.session_id = self._user, self._session
         inner.tags.update(self._tags)
         self._inner = inner

@@ -38,6 +38,7 @@ class Scope:
         "request_size",
         "response_size",
         "running",
+        "sampled",
         "session_id",
         "span_id",
         "started_ns",
@@ -68,6 +69,7 @@ class Scope:
         self.trace_id = trace_id or ids.trace()
         self.span_id = ids.span()
         self.parent_id = parent_id
+        self.sampled = True
         self.open: dict[int, int] = {}  # the calls under way: serial to perf_counter_ns of their begin
         self.running = 0  # how many of them there were when the response ended
         self.ended: int | None = None

@@ -27,7 +27,7 @@ from llm_observe.records import (
 )
 
 
-def told_call(told: Told, ids: Ids, started_at: datetime, *, service: str | None, scope: ScopeInfo | None) -> Call:
+def told_call(told: Told, ids: Ids, started_at: datetime, *, service: str | None, scope: ScopeInfo | None, sampled: bool | None) -> Call:
     """The record of *told*."""
     where, output = told.scope, told.output
     usage = {name: count for name, given in told.usage.items() if (count := _count(given)) is not None}
@@ -45,6 +45,7 @@ def told_call(told: Told, ids: Ids, started_at: datetime, *, service: str | None
         status="cancelled" if told.cancelled else "error" if told.error_type else "ok",
         error=Error(type=told.error_type, message=told.error_message) if told.error_type else None,
         scope=scope,
+        sampled=sampled,
         operation=Operation(name=told.operation),
         provider=Provider(name=told.provider),
         request=CallRequest(model=told.model, **told.parameters),

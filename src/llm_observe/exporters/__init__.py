@@ -20,12 +20,33 @@ if TYPE_CHECKING:
     from llm_observe.exporters.file import FileExporter
     from llm_observe.exporters.http import HttpExporter
     from llm_observe.exporters.memory import MemoryExporter
+    from llm_observe.exporters.otel import OtelExporter
     from llm_observe.exporters.stdout import StdoutExporter
 
-__all__ = ["FileExporter", "HttpExporter", "MemoryExporter", "StdoutExporter", "defaults", "from_url", "named", "read_records"]
+__all__ = [
+    "FileExporter",
+    "HttpExporter",
+    "MemoryExporter",
+    "OtelExporter",
+    "StdoutExporter",
+    "defaults",
+    "from_url",
+    "named",
+    "read_records",
+]
 
-_HOME = {"FileExporter": "file", "HttpExporter": "http", "MemoryExporter": "memory", "StdoutExporter": "stdout", "read_records": "_files"}
-_EXPECTED = "`stdout`, `stdout:json`, `stdout:line`, `file`, `file:./directory`, `http://host/path` or `https://host/path`"
+_HOME = {
+    "FileExporter": "file",
+    "HttpExporter": "http",
+    "MemoryExporter": "memory",
+    "OtelExporter": "otel",
+    "StdoutExporter": "stdout",
+    "read_records": "_files",
+}
+_EXPECTED = (
+    "`stdout`, `stdout:json`, `stdout:line`, `file`, `file:./directory`, `http://host/path`, `https://host/path`,"
+    " `otlp+http://host:4318`, `otlp+https://host`, `otlp` or `otel:console`"
+)
 
 
 def __getattr__(name: str) -> Any:
@@ -53,8 +74,13 @@ def from_url(text: str, settings: Settings | None = None, *, headers: Mapping[st
             from llm_observe.exporters.http import HttpExporter
 
             return HttpExporter(text.strip(), headers={**settings.http_headers, **(headers or {})})
+        case "otlp" | "otlp+http" | "otlp+https" | "otel":
+            return _otel(text.strip())
+        case bare if bare.startswith("otlp?"):
+            return _otel(text.strip())
         case _:
-            near = difflib.get_close_matches(scheme.lower(), ["stdout", "file", "http", "https"], n=1, cutoff=0.75)
+            known = ["stdout", "file", "http", "https", "otlp", "otlp+http", "otlp+https", "otel"]
+            near = difflib.get_close_matches(scheme.lower(), known, n=1, cutoff=0.75)
             hint = f" Did you mean {near[0]!r}?" if near else ""
             raise SettingsError(f"exporters: unknown exporter {scheme!r}.{hint} Expected {_EXPECTED}.")
 
@@ -101,3 +127,22 @@ def _file(text: str, rest: str, settings: Settings) -> Exporter:
             raise SettingsError(f"exporters: {text!r}: {name}={value!r}: expected a number of bytes, at least 1.")
         sizes[name] = int(value)
     return FileExporter(path.removeprefix("//") or settings.directory, max_bytes=sizes["max_bytes"], total_bytes=sizes["total_bytes"])
+
+
+def _otel(text: str) -> Exporter:
+    from llm_observe.exporters.otel import OtelExporter, options
+
+    place, _, query = text.partition("?")
+    chosen = options(text, parse_qsl(query, keep_blank_values=True))
+    scheme, _, rest = place.partition(":")
+    match scheme.lower(), rest:
+        case "otel", "console":
+            from opentelemetry.sdk.trace.export import ConsoleSpanExporter
+
+            return OtelExporter(span_exporter=ConsoleSpanExporter(), **chosen)
+        case "otlp", "":
+            return OtelExporter(**chosen)
+        case (("otlp+http" | "otlp+https"), _):
+            return OtelExporter(place[len("otlp+") :], **chosen)
+        case _:
+            raise SettingsError(f"exporters: {text!r}: expected `otlp`, `otlp+http://host:4318`, `otlp+https://host` or `otel:console`.")

@@ -59,7 +59,11 @@ class Decoded(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Record(Shape, frozen=True, kw_only=True, tag_field="kind"):
-    """What every exported record has. ``duration`` is seconds; ``started_at`` is UTC."""
+    """What every exported record has. ``duration`` is seconds; ``started_at`` is UTC.
+
+    ``sampled`` is only ever false: whoever began the trace did not want it kept. ``instrumentation`` is the OpenTelemetry
+    instrumentation scope whose span ``span_id`` is, where it is not ours.
+    """
 
     id: str
     trace_id: str
@@ -73,6 +77,8 @@ class Record(Shape, frozen=True, kw_only=True, tag_field="kind"):
     service: str | None = None
     error: Error | None = None
     scope: ScopeInfo | None = None
+    sampled: bool | None = None
+    instrumentation: str | None = None
     schema: str = msgspec.field(default_factory=lambda: SCHEMA)  # a factory, so that it is written although it is the default
 
 

@@ -39,6 +39,7 @@ class Scraped:
 
     def __init__(self, url: str, directory: Path) -> None:
         self.url = url
+        self.at: float | None = None  # when what is asked for is looked at: now, unless an instant has been kept
         self.records = defaultdict(list)
         for path in directory.glob("*.jsonl"):
             for line in path.read_text().splitlines():
@@ -49,9 +50,14 @@ class Scraped:
         """The series that a query gives."""
         import httpx2
 
-        answer = httpx2.get(f"{self.url}/api/v1/query", params={"query": query}).json()
+        answer = httpx2.get(f"{self.url}/api/v1/query", params={"query": query} | ({"time": self.at} if self.at else {})).json()
         assert "success" == answer["status"], answer
         return answer["data"]["result"]
+
+    def settled(self, expected: float) -> bool:
+        """Whether so many records have arrived, by the last scrape. It is kept: a later one may fail on a machine that is busy."""
+        self.at = time.time()
+        return expected == sum(self.by("sum(llm_observe_records_exported_total)").values())
 
     def by(self, query: str, *labels: str) -> dict[tuple[str, ...], float]:
         """The values that a query gives, by these labels, without zeros."""
@@ -109,8 +115,10 @@ def scraped(tmp_path_factory):
                 with ThreadPoolExecutor(8) as pool:
                     list(pool.map(lambda n: client.get(f"/ask/user-{n * 17 % USERS}/{model_of(n)}"), range(REQUESTS)))
                 seen = Scraped(f"http://127.0.0.1:{own}", directory)
-                until(lambda: sum(seen.by("sum(llm_observe_records_exported_total)").values()) == 2 * REQUESTS)
-            yield Scraped(f"http://127.0.0.1:{own}", directory)
+                until(lambda: seen.settled(2 * REQUESTS))
+            scraped = Scraped(f"http://127.0.0.1:{own}", directory)
+            scraped.at = seen.at
+            yield scraped
         finally:
             for process in (app, prometheus):
                 process.send_signal(signal.SIGTERM)

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from llm_observe.records import Error
 from llm_observe.wire import decode
 from llm_observe.wire.failure import without_keys
 
@@ -43,6 +44,19 @@ def test_whoever_says_it(openai, status):
         "wrong key: [key]"
         == decode(openai(None, status_code=None, end="error", error_type="E", error_message="wrong key: sk-canarycanary")).error.message
     )
+
+
+def test_a_type_in_a_header_counts_without_a_body_that_is_read(openai):
+    """A front that answers in plain text, with AWS's word for it."""
+    exchange = openai(
+        b"slow down",
+        {"messages": [{"role": "user", "content": [{"text": "hi"}]}]},
+        url="https://bedrock-runtime.us-east-1.amazonaws.com/model/m/converse",
+        status_code=429,
+        response_headers={"x-amzn-errortype": "ThrottlingException:http://internal.amazon.com/"},
+    )
+
+    assert Error(type="ThrottlingException", message="slow down") == decode(exchange).error
 
 
 @given(st.text(alphabet="sk-Bearer ?&key=:/@.abc", max_size=300))

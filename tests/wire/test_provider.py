@@ -23,6 +23,8 @@ from llm_observe.wire.provider import provider_of
         ("aws-external-anthropic.us-east-1.api.aws", "/v1/messages", "anthropic"),
         ("bedrock-runtime.us-east-1.amazonaws.com", "/", "aws.bedrock"),
         ("bedrock-runtime-fips.us-gov-west-1.amazonaws.com", "/", "aws.bedrock"),
+        ("bedrock-runtime.us-east-1.api.aws", "/", "aws.bedrock"),
+        ("bedrock-runtime.cn-north-1.api.amazonwebservices.com.cn", "/", "aws.bedrock"),
         ("bedrock-runtime.cn-north-1.amazonaws.com.cn", "/", "aws.bedrock"),
         ("vpce-0a1-b2.bedrock-runtime.eu-west-1.vpce.amazonaws.com", "/", "aws.bedrock"),
         ("bedrock-mantle.us-east-1.api.aws", "/anthropic/v1/messages", "aws.bedrock"),

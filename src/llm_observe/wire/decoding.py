@@ -87,7 +87,8 @@ def _answer(form: Format, exchange: Exchange) -> tuple[Body, Answer]:
     if body.events is not None:
         return body, form.streamed(body.events, exchange)
     if body.document is MALFORMED:
-        return body, Answer(complete=failed and exchange.end in {"eof", "closed"})  # errors may be a page of HTML
+        error = form.failed(None, exchange) if failed else None  # it may be told in a header alone
+        return body, Answer(error=error, complete=failed and exchange.end in {"eof", "closed"})  # errors may be a page of HTML
     if failed:
         return body, Answer(
             error=form.failed(body.document, exchange),

@@ -7,7 +7,7 @@ import msgspec
 from llm_observe.records import Error, Exchange
 from llm_observe.wire.answer import UNKNOWN_ERROR, Answer
 from llm_observe.wire.body import Body
-from llm_observe.wire.jsonio import encodable, mapping, text
+from llm_observe.wire.jsonio import MALFORMED, encodable, mapping, text
 
 _PERMANENT = frozenset(  # wire.md, 6 and 8
     {"insufficient_quota", "credit_balance_exhausted", "billing_error", "billing_not_active", "billing_hard_limit_reached"}
@@ -54,10 +54,11 @@ def _is_permanent(error: Error, status: int | None) -> bool:
 def _said(exchange: Exchange, body: Body, answer: Answer) -> Error | None:
     status = exchange.status_code
     if status is not None and status >= 400:
-        if answer.error is None:
-            return Error(type=str(status), message=_plain_message(body))
-        if answer.error.type == UNKNOWN_ERROR:
-            return Error(type=str(status), message=answer.error.message)
+        said = answer.error or Error(type=UNKNOWN_ERROR)
+        kind = str(status) if said.type == UNKNOWN_ERROR else said.type
+        return msgspec.structs.replace(
+            said, type=kind, message=said.message or (_plain_message(body) if body.document is MALFORMED or answer.error is None else None)
+        )
     if answer.error is not None:
         return answer.error
     if exchange.error_type is not None:

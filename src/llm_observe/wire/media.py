@@ -18,7 +18,10 @@ _OPAQUE = frozenset(
     {"b64_json", "blob", "bytes", "data", "encrypted_content", "encrypted_index", "encrypted_stdout", "file_data", "obfuscation"}
     | {"signature", "thoughtSignature", "thought_signature"}
 )
-_SECRET = frozenset({"authorization", "authorization_token", "headers"})
+_SECRET = frozenset(  # members that hold keys, in provider's structures (wire.md, 9)
+    {"authorization", "authorization_token", "headers", "domain_secrets", "api_key", "access_token", "client_secret"}
+    | {"aws_access_key_id", "aws_secret_access_key", "aws_session_token", "vertex_credentials"}
+)
 
 
 def blob(modality: str, data: Any, mime_type: str | None = None, transcript: str | None = None) -> Blob:

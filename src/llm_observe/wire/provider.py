@@ -106,7 +106,7 @@ _DOMAINS = {
     "githubcopilot.com": "github_copilot",  # by plan: api.business.githubcopilot.com
 }
 _PATTERNS = [
-    (re.compile(r"bedrock-runtime(-fips)?\.[a-z0-9-]+\.amazonaws\.com(\.cn)?"), "aws.bedrock"),
+    (re.compile(r"bedrock-runtime(-fips)?\.[a-z0-9-]+\.(amazonaws\.com(\.cn)?|api\.aws|api\.amazonwebservices\.com\.cn)"), "aws.bedrock"),
     (re.compile(r"bedrock-mantle\.[a-z0-9-]+\.api\.aws"), "aws.bedrock"),
     (re.compile(r"[a-z0-9-]+\.bedrock-runtime(-fips)?\.[a-z0-9-]+\.vpce\.amazonaws\.com"), "aws.bedrock"),
     (re.compile(r"aws-external-anthropic\.[a-z0-9-]+\.api\.aws"), "anthropic"),

@@ -10,11 +10,14 @@ import importlib.util
 import json
 import os
 import random
+import sys
 from itertools import pairwise
 from pathlib import Path
 
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from llm_observe.cli.decode import Recorded, exchange_of
 from llm_observe.records import Decoded, Exchange, Text
@@ -125,6 +128,18 @@ def test_streams_decode_the_same_however_they_are_cut(streams):
         for most in (1, 5, 60, 300):
             decoded = decode(cut(exchange, pieces(exchange.chunks[0], dice, most)))
             assert whole == msgspec.structs.replace(decoded, wire=msgspec.structs.replace(decoded.wire, chunk_count=1))
+
+
+@settings(max_examples=300)
+@given(which=st.integers(0, 10**9), cuts=st.lists(st.floats(0, 1), max_size=40))
+def test_any_cut_of_any_stream_gives_the_same(streams, which, cuts):
+    """Wherever it falls: through events, frames, lines, characters and packed blocks."""
+    exchange = streams[which % len(streams)]
+    body = exchange.chunks[0]
+    edges = [0, *sorted(int(part * len(body)) for part in cuts), len(body)]
+    decoded = decode(cut(exchange, [body[a:b] for a, b in pairwise(edges)]))
+
+    assert decode(exchange) == msgspec.structs.replace(decoded, wire=msgspec.structs.replace(decoded.wire, chunk_count=1))
 
 
 def test_chunks_have_their_times_however_they_are_cut(streams):
@@ -245,3 +260,94 @@ def test_anything_in_the_place_of_anything_decodes(recorded, known):
             tried += 1
 
     assert tried > 3000
+
+
+def units(body: bytes) -> tuple[list[bytes], bytes]:
+    """The frames, events, elements or lines of a stream, and what stands between them."""
+    if body[:1] == b"\0":  # an event stream of AWS's: each frame says how long it is
+        found, at = [], 0
+        while at < len(body):
+            size = int.from_bytes(body[at : at + 4], "big")
+            found.append(body[at : at + size])
+            at += size
+        return found, b""
+    for between in (b"\r\n\r\n", b"\n\n", b"\n,\r\n", b",\r\n", b"\n,", b"\n"):
+        if len(found := body.split(between)) > 2:
+            return found, between
+    return [body], b""
+
+
+def grown(body: bytes, times: int) -> bytes:
+    """The stream with each of its units but the first and the last so many times in a row."""
+    found, between = units(body)
+    return between.join([found[0], *[unit for unit in found[1:-1] for _ in range(times)], found[-1]])
+
+
+def swollen(value: object, times: int, depth: int = 2) -> object:
+    """*value* with what its outer lists hold so many times over."""
+    if isinstance(value, dict) and depth:
+        return {key: swollen(member, times, depth - 1) for key, member in value.items()}
+    return value * times if isinstance(value, list) and depth else value
+
+
+def work(exchange: Exchange) -> int:
+    """Functions that are called to decode it, Python's own included: the same on any machine."""
+    count = 0
+
+    def seen(*_: object) -> None:
+        nonlocal count
+        count += 1
+
+    sys.setprofile(seen)
+    try:
+        decode(exchange)
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+def test_four_times_the_stream_is_four_times_the_work(recorded, known):
+    """Of each format, its longest stream but those that take long to grow."""
+    longest: dict[str, Exchange] = {}
+    for row in recorded:
+        exchange = exchange_of(row)
+        packed = exchange.response_headers.get("content-encoding") and not exchange.content_decoded
+        if row.response_is_stream and row.id in known and not packed and exchange.response_size < 30_000:
+            before = longest.get(known[row.id])
+            if before is None or before.response_size < exchange.response_size:
+                longest[known[row.id]] = exchange
+
+    assert len(longest) > 12
+    for name, exchange in longest.items():
+        some, more = (work(cut(exchange, [grown(exchange.chunks[0], times)])) for times in (8, 32))
+        assert more < 4.4 * some, (name, some, more)
+
+
+def test_four_times_the_document_is_four_times_the_work(recorded, known):
+    """Of each format, the longest plain answer and its request, with four times as many messages, tools, choices and parts."""
+    longest: dict[str, Exchange] = {}
+    for row in recorded:
+        exchange = exchange_of(row)
+        if not row.response_is_stream and row.id in known and row.response.status == 200 and exchange.response_size < 30_000:
+            before = longest.get(known[row.id])
+            if before is None or before.request_size + before.response_size < exchange.request_size + exchange.response_size:
+                longest[known[row.id]] = exchange
+
+    assert len(longest) > 15
+    for name, exchange in longest.items():
+        try:
+            asked, answered = json.loads(exchange.request_body or b"null"), json.loads(exchange.chunks[0])
+        except ValueError:
+            continue
+        some, more = (
+            work(
+                cut(
+                    exchange,
+                    [json.dumps(swollen(answered, times)).encode()],
+                    request_body=json.dumps(swollen(asked, times)).encode(),
+                    content_decoded=True,
+                )
+            )
+            for times in (8, 32)
+        )
+        assert more < 4.4 * some, (name, some, more)

@@ -46,6 +46,7 @@ EDGES = [
 
 # The files that may spell `gen_ai.` outside of a docstring.
 CONVENTION = {
+    "_runtime/around.py",  # by which the spans of others are known for calls
     "exporters/_attributes.py",
     "processors/instruments.py",  # metrics are named apart from the fields they are made of
     "processors/measures.py",

@@ -7,9 +7,11 @@ Pure ASGI: it reads no body, starts no task and keeps nothing on itself. ``LLMOb
     app = LLMObserveMiddleware(app)
 """
 
+import functools
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+from llm_observe._runtime.around import Around, instrumented
 from llm_observe._runtime.default import default
 from llm_observe._runtime.incoming import web_scope
 from llm_observe._runtime.observer import Observer
@@ -41,6 +43,7 @@ class LLMObserveMiddleware:
         self.app = app
         self._given, self._settings = observer, settings
         self._own: Observer | None = None
+        self._server: App | None = None
         self.observer.prepare()
 
     @property
@@ -66,18 +69,25 @@ class LLMObserveMiddleware:
         if observer in by:  # inside of an observed app: one request, one record
             return await self.app(scope, receive, send)
         scope[KEY] = (*by, observer)
+        around = observer.around
+        if around is not None and _ours(around, self.app, scope.get("app")):
+            if self._server is None:
+                self._server = around.asgi(functools.partial(self._observed, observer))
+            await self._server(scope, receive, send)
+            return None
         return await self._observed(observer, scope, receive, send)
 
     async def _observed(self, observer: Observer, scope: AsgiScope, receive: Receive, send: Send) -> None:
         try:
             here = begin(observer, scope)
             here.route = lambda: self.route(scope)
+            here.labelled = self._server is not None and here.instrumentation is not None
             on_receive, on_send = (web_socket if scope["type"] == "websocket" else http)(here, scope, receive, send)
         except Exception as error:
             observer.guard.caught(error, "the ASGI middleware")
             return await self.app(scope, receive, send)
         before = frame.get()
-        frame.set(Frame(here, here.span_id))
+        frame.set(Frame(here, here.span_id, here.around))
         try:
             await self.app(scope, on_receive, on_send)
         except Exception as error:
@@ -143,6 +153,7 @@ def http(here: Scope, scope: AsgiScope, receive: Receive, send: Send) -> tuple[R
         kind = message["type"]
         if kind == "http.response.start":
             here.status_code = message["status"]
+            here.answering()
             headers = list(message.get("headers", ()))
             if not any(key.lower() == name for key, _ in headers):
                 headers.append((name, value))
@@ -192,6 +203,11 @@ def web_socket(here: Scope, scope: AsgiScope, receive: Receive, send: Send) -> t
             here.respond()
 
     return on_receive, on_send
+
+
+def _ours(around: Around, *apps: object) -> bool:
+    """Whether it is on us to have a server span made."""
+    return around.configured and around.span() is None and not any(map(instrumented, apps))
 
 
 def _is_leaving(error: Exception) -> bool:

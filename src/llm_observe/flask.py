@@ -10,6 +10,7 @@
 
 from typing import Any
 
+from llm_observe._runtime.around import instrumented
 from llm_observe._runtime.observer import Observer
 from llm_observe._runtime.scope import Scope
 from llm_observe.errors import missing
@@ -42,6 +43,7 @@ class LLMObserve:
         configured = {key.removeprefix(PREFIX).lower(): value for key, value in app.config.items() if key.startswith(PREFIX)}
         settings = configured | self._settings if self._given is None else self._settings
         middleware = LLMObserveWSGI(app.wsgi_app, observer=self._given, **settings)
+        middleware.instrumented = lambda: instrumented(app)
         app.wsgi_app = middleware  # type: ignore[method-assign]
         app.extensions["llm_observe"] = middleware.observer
         request_started.connect(_routed, app)

@@ -77,6 +77,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         "x-request-id"
     )
     follow_threads: Annotated[bool, Meta(description="calls made in ThreadPoolExecutor threads keep with their request")] = True
+    otel: Annotated[
+        bool,
+        Meta(description="server spans by opentelemetry-instrumentation-asgi and -wsgi, and the current OpenTelemetry span as the parent"),
+    ] = False
+    propagate: Annotated[
+        bool,
+        Meta(description="model calls through httpx and httpx2 carry the trace in a `traceparent` header, to whoever serves the model"),
+    ] = False
     strict: Annotated[bool, Meta(description="our own errors are raised instead of counted: for tests")] = False
 
     def __repr__(self) -> str:

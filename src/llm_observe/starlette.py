@@ -99,6 +99,7 @@ class _Outermost(AsgiMiddleware):
 
     def __init__(self, app: App, inside: LLMObserveMiddleware) -> None:
         self.app, self.inside = app, inside
+        self._server = None
 
     @property
     def observer(self) -> Observer:

@@ -9,6 +9,7 @@ import weakref
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from llm_observe._runtime.around import instrumented
 from llm_observe._runtime.default import default
 from llm_observe._runtime.incoming import web_scope
 from llm_observe._runtime.observer import Observer
@@ -38,6 +39,8 @@ class LLMObserveWSGI:
             raise SettingsError(f"observer= and {next(iter(settings))}= do not go together: give the settings to the Observer.")
         self.app = app
         self._observer = Observer(**settings) if settings else observer
+        self._server: Any = None
+        self.instrumented: Callable[[], bool] = lambda: instrumented(app)
         self.observer.prepare()
 
     @property
@@ -51,8 +54,19 @@ class LLMObserveWSGI:
         by = environ.get(OBSERVERS, ())
         if not observer.enabled or observer in by:
             return self.app(environ, start_response)
+        around = observer.around
+        if around is not None and around.configured and around.span() is None and not self.instrumented():
+            if self._server is None:
+                self._server = around.wsgi(self._observed)
+            return self._server(environ, start_response)  # type: ignore[no-any-return]
+        return self._observed(environ, start_response)
+
+    def _observed(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        observer = self.observer
+        by = environ.get(OBSERVERS, ())
         try:
             here = begin(observer, environ)
+            here.labelled = self._server is not None and here.instrumentation is not None
         except Exception as error:
             observer.guard.caught(error, "the WSGI middleware")
             return self.app(environ, start_response)
@@ -61,7 +75,7 @@ class LLMObserveWSGI:
             return self.app(environ, start_response)  # inside of an observed ASGI app
         environ[KEY], environ[OBSERVERS] = here, (*by, observer)
         before = frame.get()
-        frame.set(Frame(here, here.span_id))
+        frame.set(Frame(here, here.span_id, here.around))
         try:
             headers: list[tuple[str, str]] = []
             body = self.app(environ, _watched(here, start_response, headers))
@@ -167,6 +181,7 @@ def _watched(here: Scope, start_response: "StartResponse", sent: list[tuple[str,
     def started(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
         code = status[:3]
         here.status_code = int(code) if code.isdecimal() else None
+        here.answering()
         if not any(key.lower() == name.lower() for key, _ in headers):
             headers = [*headers, (name, value)]
         sent[:] = headers

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
+from llm_observe._runtime.around import whereabouts
 from llm_observe._runtime.clock import Clock, Ids
 from llm_observe._runtime.items import ALL, Captured, Settle, StepEnded, Told
 from llm_observe._runtime.scope import Scope
@@ -172,7 +173,8 @@ class Assembler:
             status=_request_status(scope),
             error=_request_error(scope),
             scope=_info(scope, name=False),
-            sampled=_sampled(scope),
+            sampled=None if scope.sampled else False,
+            instrumentation=scope.instrumentation,
             http=http,
             url=None if scope.path is None else Url(path=scope.path),
             disconnected=scope.disconnected,
@@ -184,9 +186,7 @@ class Assembler:
         status: Status = "cancelled" if step.cancelled else "error" if step.error_type else "ok"
         yield Step(
             id=self.ids.record(step.started_ns),
-            trace_id=scope.trace_id if scope else self.ids.trace(),
-            span_id=step.span_id,
-            parent_id=step.parent_id,
+            **whereabouts(self.ids, scope, around=step.around, parent_id=step.parent_id, span_id=step.span_id),
             request_id=scope.request_id if scope else None,
             service=self.service,
             started_at=instant(step.started_ns),
@@ -195,16 +195,13 @@ class Assembler:
             status=status,
             error=Error(type=step.error_type, message=step.error_message) if step.error_type else None,
             scope=_info(scope),
-            sampled=_sampled(scope),
             attributes=step.attributes,
         )
 
     def _told(self, told: Told) -> Iterator[AnyRecord]:
         yield from self._moved_on(told.previous)
         scope = told.scope
-        call = self._price(
-            told_call(told, self.ids, instant(told.started_ns), service=self.service, scope=_info(scope), sampled=_sampled(scope))
-        )
+        call = self._price(told_call(told, self.ids, instant(told.started_ns), service=self.service, scope=_info(scope)))
         self._add(scope, call, told.began, told.ended)
         yield call
 
@@ -223,15 +220,12 @@ class Assembler:
         call = call_of(
             decoded,
             id=self.ids.record(first.started_ns),
-            trace_id=scope.trace_id if scope else self.ids.trace(),
-            span_id=self.ids.span(),
-            parent_id=settled.first.parent_id,
+            **whereabouts(self.ids, scope, around=settled.first.around, parent_id=settled.first.parent_id, span_id=settled.last.span_id),
             request_id=scope.request_id if scope else None,
             service=self.service,
             started_at=instant(first.started_ns),
             duration=(last.ended - first.began) / 1e9,
             scope=_info(scope),
-            sampled=_sampled(scope),
             attempts=settled.attempts,
         )
         call = self._price(call)
@@ -307,10 +301,6 @@ def _request_error(scope: Scope) -> Error | None:
     if scope.error_type is not None:
         return Error(type=scope.error_type, message=scope.error_message)
     return Error(type=str(scope.status_code)) if (scope.status_code or 0) >= 500 else None
-
-
-def _sampled(scope: Scope | None) -> bool | None:
-    return None if scope is None or scope.sampled else False
 
 
 def _info(scope: Scope | None, *, name: bool = True) -> ScopeInfo | None:

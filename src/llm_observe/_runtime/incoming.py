@@ -2,6 +2,7 @@
 
 import re
 
+from llm_observe._runtime.around import place
 from llm_observe._runtime.observer import Observer
 from llm_observe._runtime.scope import Scope
 
@@ -25,6 +26,11 @@ def web_scope(observer: Observer, method: str, path: str, request_id: str | None
             trace_id, parent_id, sampled = None, None, True
     scope = Scope(observer, method=method, path=path, request_id=request_id, trace_id=trace_id, parent_id=parent_id)
     scope.sampled = sampled
+    if observer.around is not None and (span := observer.around.span()) is not None:
+        scope.look()
+        if scope.instrumentation is None:  # somebody's, but no server's: what called us, in this very process
+            where = place(span)
+            scope.trace_id, scope.parent_id, scope.sampled, scope.around = where.trace_id, where.span_id, where.sampled, span
     if size is not None and size.isascii() and size.isdecimal():
         scope.request_size = int(size[:15])
     return scope

@@ -21,13 +21,19 @@ OVERHEAD = 1024  # bytes an item keeps alive beside its bodies, near enough
 
 
 class Captured:
-    """An exchange with where it happened. ``previous`` is the serial of the attempt before it in the same context."""
+    """An exchange with where it happened. ``previous`` is the serial of the attempt before it in the same context.
 
-    __slots__ = ("exchange", "parent_id", "previous", "scope", "serial")
+    ``around`` is the span that knows the trace, where that is not the scope's.
+    """
 
-    def __init__(self, exchange: Exchange, scope: Scope | None, parent_id: str | None, serial: int, previous: int) -> None:
-        self.exchange, self.scope, self.parent_id = exchange, scope, parent_id
+    __slots__ = ("around", "exchange", "parent_id", "previous", "scope", "serial", "span_id")
+
+    def __init__(
+        self, exchange: Exchange, scope: Scope | None, parent_id: str | None, serial: int, previous: int, around: Any = None
+    ) -> None:
+        self.exchange, self.scope, self.parent_id, self.around = exchange, scope, parent_id, around
         self.serial, self.previous = serial, previous
+        self.span_id: str | None = None  # as the provider was told it, if it was
 
     @property
     def size(self) -> int:
@@ -61,6 +67,7 @@ class StepEnded(msgspec.Struct, kw_only=True):
     began: int
     ended: int
     attributes: dict[str, object]
+    around: Any = None
     error_type: str | None = None
     error_message: str | None = None
     cancelled: bool = False
@@ -80,6 +87,7 @@ class Told(msgspec.Struct, kw_only=True):
     previous: int
     started_ns: int
     began: int
+    around: Any = None
     ended: int = 0
     first_chunk_at: int | None = None
     input: Any = None

@@ -2,10 +2,11 @@
 
 from typing import Any
 
+from llm_observe._runtime.around import Place, place
 from llm_observe._runtime.default import default
 from llm_observe._runtime.items import StepEnded, Told, kept, last_attempt, next_serial
 from llm_observe._runtime.observer import Observer
-from llm_observe._runtime.scope import SUPPRESSED, Frame, Scope, current, frame
+from llm_observe._runtime.scope import SUPPRESSED, Frame, Scope, current, frame, inside, under
 from llm_observe._runtime.section import Section, facts
 from llm_observe.records import CallRequest
 
@@ -39,12 +40,14 @@ class step(Section):  # noqa: N801 - used as a decorator and in `with`
     def begin(self) -> Frame:
         around = frame.get()
         self._scope = around.scope if around is not None else None
-        self._parent = around.span_id if around is not None else None
         self._observer = self._scope.observer if self._scope is not None else default()
+        self._silent = around is SUPPRESSED
+        if self._silent:
+            return SUPPRESSED
+        self._parent, self._around = _under(self._observer, around)
         self._span = self._observer.ids.span()
         self._started, self._began = self._observer.clock.wall(), self._observer.clock.now()
-        self._silent = around is SUPPRESSED
-        return SUPPRESSED if self._silent else Frame(self._scope, self._span)
+        return inside(self._observer, self._scope, self._span, around=self._around)
 
     def end(self, error: BaseException | None) -> None:
         if self._silent:
@@ -60,6 +63,7 @@ class step(Section):  # noqa: N801 - used as a decorator and in `with`
                 began=self._began,
                 ended=self._observer.clock.now(),
                 attributes=dict(self.attributes),
+                around=self._around,
                 error_type=kind,
                 error_message=message,
                 cancelled=cancelled,
@@ -92,10 +96,14 @@ class scope(Section):  # noqa: N801 - used as a decorator and in `with`
         inner = Scope(observer, name=self.name)
         if around is not None:
             inner.trace_id, inner.parent_id, inner.sampled = around.trace_id, around.span_id, around.sampled
+        _, span = under(observer, frame.get())
+        if span is not None:
+            where = place(span)
+            inner.trace_id, inner.parent_id, inner.sampled = where.trace_id, where.span_id, where.sampled
         inner.user_id, inner.session_id = self._user, self._session
         inner.tags.update(self._tags)
         self._inner = inner
-        return SUPPRESSED if self._silent else Frame(inner, inner.span_id)
+        return SUPPRESSED if self._silent else inside(observer, inner, inner.span_id, around=None)
 
     def end(self, error: BaseException | None) -> None:
         if self._silent:
@@ -177,7 +185,6 @@ class record_call(Section):  # noqa: N801 - used in `with`
     def begin(self) -> Frame:
         around = frame.get()
         self._scope = around.scope if around is not None else None
-        self._parent = around.span_id if around is not None else None
         self._observer = self._scope.observer if self._scope is not None else default()
         self._span, self._serial, self._previous = self._observer.ids.span(), next_serial(), last_attempt.get()
         self._silent = around is SUPPRESSED
@@ -185,10 +192,11 @@ class record_call(Section):  # noqa: N801 - used in `with`
             self._began = self._observer.clock.now()
             return SUPPRESSED
         last_attempt.set(self._serial)
+        self._parent, self._around = _under(self._observer, around)
         self._started, self._began = self._observer.clock.wall(), self._observer.clock.now()
         if self._scope is not None:
             self._scope.open[self._serial] = self._began
-        return Frame(self._scope, self._span)
+        return inside(self._observer, self._scope, self._span, around=self._around)
 
     def end(self, error: BaseException | None) -> None:
         if self._silent:
@@ -208,6 +216,7 @@ class record_call(Section):  # noqa: N801 - used in `with`
                 previous=self._previous,
                 started_ns=self._started,
                 began=self._began,
+                around=self._around,
                 ended=self._observer.clock.now(),
                 first_chunk_at=self._first,
                 input=self.input,
@@ -223,6 +232,14 @@ class record_call(Section):  # noqa: N801 - used in `with`
                 cancelled=cancelled,
             )
         )
+
+
+def _under(observer: Observer, here: Frame | None) -> tuple[str | None, Any]:
+    """The parent of what begins *here*, and what knows its trace: outside of any, a trace begins."""
+    parent, around = under(observer, here)
+    if around is None and (here is None or here.scope is None):
+        around = Place(observer.ids.trace())
+    return parent, around
 
 
 def tag(*, user: str | None = None, session: str | None = None, **tags: object) -> None:

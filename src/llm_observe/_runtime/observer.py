@@ -11,6 +11,7 @@ from typing import Any, Self
 
 from llm_observe._runtime import clock as clocks
 from llm_observe._runtime import plugs
+from llm_observe._runtime.around import Around
 from llm_observe._runtime.clock import Clock, Ids
 from llm_observe._runtime.guard import Guard
 from llm_observe._runtime.handover import Handover, Item
@@ -48,6 +49,8 @@ class Observer:
             self.exporters = [plugs.exporter(one, self.settings) if isinstance(one, str) else one for one in named]
         self.meters = [plugs.meter(one, self.settings) if isinstance(one, str) else one for one in self.settings.metrics]
         self.request_id_name = self.settings.request_id_header.lower().encode()  # as ASGI has it
+        self.around = Around() if self.settings.otel and self.settings.enabled else None
+        self.propagate = self.settings.propagate
         self.closed = False
         self._started = False
         self._make()

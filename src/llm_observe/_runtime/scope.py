@@ -8,8 +8,11 @@ WSGI servers that close from elsewhere do not promise that.
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import msgspec
+
+from llm_observe._runtime.around import Place, label, place
 from llm_observe._runtime.guard import words
 
 if TYPE_CHECKING:
@@ -22,12 +25,15 @@ class Scope:
 
     __slots__ = (
         "_resolve",
+        "around",
         "began",
         "disconnected",
         "ended",
         "error_message",
         "error_type",
         "id",
+        "instrumentation",
+        "labelled",
         "method",
         "name",
         "observer",
@@ -70,6 +76,9 @@ class Scope:
         self.span_id = ids.span()
         self.parent_id = parent_id
         self.sampled = True
+        self.around: Any = None  # the OpenTelemetry span that this scope is, or began in
+        self.instrumentation: str | None = None  # who made it, where this scope has its id
+        self.labelled = False  # whether it is on us to name that span
         self.open: dict[int, int] = {}  # the calls under way: serial to perf_counter_ns of their begin
         self.running = 0  # how many of them there were when the response ended
         self.ended: int | None = None
@@ -105,6 +114,35 @@ class Scope:
     def route(self, value: "str | Callable[[], str | None] | None") -> None:
         self._resolve = value
 
+    def look(self) -> None:
+        """Take the OpenTelemetry span that is current for what it is to this scope, if we have been told to look."""
+        look = self.observer.around
+        span = look.span() if look is not None and self.instrumentation is None else None
+        if span is None:
+            return
+        where, sending = place(span), getattr(span, "attributes", None) or {}
+        if where.kind == "SERVER":
+            self.adopt(span)
+        elif "asgi.event.type" in sending:  # around each message that is sent: the server's is its parent
+            self.adopt(span, msgspec.structs.replace(where, span_id=where.parent_id, parent_id=self.parent_id))
+
+    def answering(self) -> None:
+        """The answer begins: by now there is a server span if there will ever be one, and the route is known."""
+        if self.observer.around is not None:
+            self.look()
+            if self.labelled:
+                label(self.around, self.method, self.route)
+
+    def adopt(self, span: Any, where: Place | None = None) -> None:
+        """Have the ids of *span*, which is the server's for this request: what is in it becomes the span's own children."""
+        where = place(span) if where is None else where
+        before = self.span_id
+        self.trace_id, self.span_id, self.sampled = where.trace_id, where.span_id or before, where.sampled
+        self.parent_id, self.around, self.instrumentation = where.parent_id, span, where.instrumentation or "unknown"
+        here = frame.get()
+        if here is not None and here.scope is self and here.span_id == before:
+            here.span_id, here.around = self.span_id, span
+
     def respond(self) -> None:
         """The last body byte has left, or the client has: what runs on from here is background. The first time counts."""
         if self.ended is None:
@@ -122,6 +160,7 @@ class Scope:
         """Nothing more will happen in this scope that it waits for: hand it over."""
         self.respond()
         self._resolve = self.route  # the framework's request is not kept alive by the queue
+        self.around = None
         self.observer.hand_over(self)
 
     def __repr__(self) -> str:
@@ -129,12 +168,18 @@ class Scope:
 
 
 class Frame:
-    """Where we are: in which scope, and under which span."""
+    """Where we are: in which scope, and under which span.
 
-    __slots__ = ("scope", "span_id")
+    ``around`` is the OpenTelemetry span that was current when we came here, or stands for ours; outside of scopes it knows the trace.
+    ``enters`` has it be OpenTelemetry's current one and returns the way out.
+    """
 
-    def __init__(self, scope: Scope | None, span_id: str | None) -> None:
-        self.scope, self.span_id = scope, span_id
+    __slots__ = ("around", "enters", "scope", "span_id")
+
+    def __init__(
+        self, scope: Scope | None, span_id: str | None, around: Any = None, enters: Callable[[], Callable[[], None]] | None = None
+    ) -> None:
+        self.scope, self.span_id, self.around, self.enters = scope, span_id, around, enters
 
 
 SUPPRESSED = Frame(None, None)
@@ -147,6 +192,40 @@ def current() -> Scope | None:
     """The scope of the request or job we are in; None outside of any."""
     here = frame.get()
     return here.scope if here is not None else None
+
+
+def under(observer: "Observer", here: Frame | None) -> tuple[str | None, Any]:
+    """The parent of what begins *here*, and the span to find its trace by where that is not the scope's.
+
+    The nearest counts: a step of ours, or an OpenTelemetry span that began since.
+    """
+    look = observer.around
+    span = look.span() if look is not None else None
+    if here is None:
+        return None, span
+    scope = here.scope
+    if span is not None and span is not here.around:
+        if scope is None or scope.instrumentation is not None:
+            return None, span
+        scope.look()
+        if scope.around is not span:
+            return None, span
+    return here.span_id, here.around if scope is None else None
+
+
+def inside(observer: "Observer", scope: Scope | None, span_id: str, *, around: Any) -> Frame:
+    """The frame for what has the span *span_id*, in *scope* or below *around*. Spans of OpenTelemetry's find it as their parent."""
+    look = observer.around
+    if look is None:
+        return Frame(scope, span_id, None if scope is not None else Place(place(around).trace_id, span_id))
+    if around is not None:
+        where = place(around)
+        where = Place(where.trace_id, span_id, sampled=where.sampled)
+    else:
+        assert scope is not None  # who is in none has something around it
+        where = Place(scope.trace_id, span_id, sampled=scope.sampled)
+    span = look.standing_for(where)
+    return Frame(scope, span_id, span, lambda: look.enter(span))
 
 
 @contextmanager

@@ -23,6 +23,7 @@ class Section(ABC):
 
     _before: Frame | None = None
     _here: Frame | None = None
+    _leave: Callable[[], None] | None = None
 
     @abstractmethod
     def again(self) -> Self:
@@ -40,12 +41,15 @@ class Section(ABC):
         self._before = frame.get()
         self._here = self.begin()
         frame.set(self._here)
+        self._leave = self._here.enters() if self._here.enters is not None else None
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         now = frame.get()
         if now is self._here or self._opened(now):
             frame.set(self._before)
+        if self._leave is not None:
+            self._leave()
         self.end(error)
 
     def _opened(self, now: Frame | None) -> bool:
@@ -161,11 +165,14 @@ class _Paused:
         """Be where the generator was when it paused: inside the section, and in what it has opened itself since."""
         before = frame.get()
         frame.set(self._inside)
+        leave = self._inside.enters() if self._inside.enters is not None else None
         try:
             yield
         finally:
             self._inside = frame.get() or self._inside
             frame.set(before)
+            if leave is not None:
+                leave()
 
     def end(self) -> None:
         """The generator is at its end, or closed before it."""

@@ -4,6 +4,7 @@ import operator
 from datetime import datetime
 from typing import Any
 
+from llm_observe._runtime.around import whereabouts
 from llm_observe._runtime.clock import Ids
 from llm_observe._runtime.items import Told
 from llm_observe.records import (
@@ -27,16 +28,14 @@ from llm_observe.records import (
 )
 
 
-def told_call(told: Told, ids: Ids, started_at: datetime, *, service: str | None, scope: ScopeInfo | None, sampled: bool | None) -> Call:
+def told_call(told: Told, ids: Ids, started_at: datetime, *, service: str | None, scope: ScopeInfo | None) -> Call:
     """The record of *told*."""
     where, output = told.scope, told.output
     usage = {name: count for name, given in told.usage.items() if (count := _count(given)) is not None}
     inputs = messages(told.input, role="user")
     return Call(
         id=ids.record(told.started_ns),
-        trace_id=where.trace_id if where else ids.trace(),
-        span_id=told.span_id,
-        parent_id=told.parent_id,
+        **whereabouts(ids, where, around=told.around, parent_id=told.parent_id, span_id=told.span_id),
         request_id=where.request_id if where else None,
         service=service,
         started_at=started_at,
@@ -45,7 +44,6 @@ def told_call(told: Told, ids: Ids, started_at: datetime, *, service: str | None
         status="cancelled" if told.cancelled else "error" if told.error_type else "ok",
         error=Error(type=told.error_type, message=told.error_message) if told.error_type else None,
         scope=scope,
-        sampled=sampled,
         operation=Operation(name=told.operation),
         provider=Provider(name=told.provider),
         request=CallRequest(model=told.model, **told.parameters),

@@ -6,10 +6,11 @@ Everything here runs on the application's thread: stamp, keep the reference, go 
 import os
 from collections import deque
 
+from llm_observe._runtime.around import enrich
 from llm_observe._runtime.default import existing
 from llm_observe._runtime.items import Captured, last_attempt, next_serial
 from llm_observe._runtime.observer import Observer
-from llm_observe._runtime.scope import SUPPRESSED, frame
+from llm_observe._runtime.scope import SUPPRESSED, Frame, frame, under
 from llm_observe.capture._words import harmless
 from llm_observe.records import End, Exchange
 
@@ -31,15 +32,24 @@ class Tap(Captured):
         self.serial = serial = next_serial()
         self.previous = last_attempt.get()
         last_attempt.set(serial)
-        self.exchange, self.observer = exchange, observer
+        self.exchange, self.observer, self.span_id = exchange, observer, None
         self._now, self._room, self._over = observer.clock.now, room, False
         exchange.started_ns, exchange.began = observer.clock.wall(), self._now()
         if here is None:
-            self.scope = self.parent_id = None
+            self.scope = self.parent_id = self.around = None
         else:
             self.scope, self.parent_id = here.scope, here.span_id
+            self.around = None if here.scope is not None else here.around
             if here.scope is not None:
                 here.scope.open[serial] = exchange.began
+        if observer.around is not None:
+            self._look(here)
+
+    def _look(self, here: Frame | None) -> None:
+        """Find the OpenTelemetry span that this is in, and put on it what we know if it is this very call's."""
+        self.parent_id, self.around = under(self.observer, here)
+        if self.around is not None and self.scope is not None:
+            enrich(self.around, self.scope)
 
     def headers(self, status_code: int, headers: dict[str, str]) -> None:
         """The answer has begun, with these *headers* among others."""

@@ -13,6 +13,7 @@ from typing import Any
 from llm_observe.capture._headers import REQUEST_HEADERS, RESPONSE_HEADERS
 from llm_observe.capture._hook import Hook, watch
 from llm_observe.capture._hosts import left_alone
+from llm_observe.capture._propagation import inject
 from llm_observe.capture._tap import Tap, carriers, observer_here, sending
 from llm_observe.records import Exchange
 from llm_observe.wire import may_be_call
@@ -65,7 +66,10 @@ def begin(hook: ClientHook, request: Any) -> Tap | None:
             exchange.request_body = body
         else:
             exchange.shed = ("request",)
-        return Tap(observer, exchange, room=room)
+        tap = Tap(observer, exchange, room=room)
+        if observer.propagate:
+            inject(tap, headers)
+        return tap
     except Exception as error:
         hook.caught(error, observer)
         return None

@@ -65,7 +65,11 @@ def test_an_empty_variable_is_an_unset_one(text):
         ("service", "shop", "shop"),
         ("exporters", "stdout, file:./x ,", ("stdout", "file:./x")),
         ("http_headers", "a=1, authorization = Bearer x=y", {"a": "1", "authorization": "Bearer x=y"}),
-        ("endpoints", "gw.example/ask=openai.chat mine, other.example=ignore", {"gw.example/ask": "openai.chat mine", "other.example": "ignore"}),
+        (
+            "endpoints",
+            "gw.example/ask=openai.chat mine, other.example=ignore",
+            {"gw.example/ask": "openai.chat mine", "other.example": "ignore"},
+        ),
         ("queue_bytes", "65536", 65536),
         ("batch_age", "0.5", 0.5),
         ("retry_window", "0", 0.0),

@@ -344,7 +344,7 @@ def test_bedrock_s_runtime_is_known_by_its_host_or_its_path(exchanges, url):
     "what",
     [
         "llm_observe.capture._begin.observer_here",
-        "llm_observe.capture.botocore.as_bytes",
+        "llm_observe.capture._begin.as_bytes",
         "llm_observe.capture.botocore.Raw",
         "llm_observe.capture._tap.Tap.headers",
         "llm_observe.capture._tap.Tap.chunk",

@@ -18,7 +18,7 @@ PLACES = [
     ("httpx2", "Client", "send"),
     ("httpx2", "AsyncClient", "send"),
     ("aiohttp", "ClientSession", "_request"),
-    ("aiohttp", "ClientRequest", "__init__"),
+    ("aiohttp", "ClientRequest", "update_body_from_data"),
     ("requests", "Session", "send"),
     ("botocore.httpsession", "URLLib3Session", "send"),
 ]

@@ -7,6 +7,7 @@ import llm_observe
 from llm_observe import Observer
 from llm_observe._runtime.default import swapped
 from llm_observe.exporters import MemoryExporter
+from llm_observe.testing import recording
 
 CHAT = "http://provider.test/v1/chat/completions"
 ASKED = {"model": "m", "messages": []}
@@ -132,3 +133,20 @@ def test_the_state_of_the_trace_goes_along(asked):
 
     call = model.call
     assert (f"{1:032x}", f"{2:016x}", "vendor=x") == (call.trace_id, call.parent_id, model.told[0]["tracestate"])
+
+
+def test_every_client_takes_it_along(post, llm_provider):
+    """The header that the server gets has the ids of the call's record."""
+    with recording(propagate=True) as recorded, llm_observe.scope("job"):
+        post(llm_provider.url + "/model/x/chat/completions")
+
+    (call,) = recorded.calls
+    assert f"00-{call.trace_id}-{call.span_id}-01" == llm_provider.requests[0].headers["traceparent"]
+
+
+def test_every_client_leaves_a_header_that_is_there(post, llm_provider):
+    """An SDK that propagates itself knows better."""
+    with recording(propagate=True):
+        post(llm_provider.url + "/model/x/chat/completions", {"Traceparent": "theirs"})
+
+    assert "theirs" == llm_provider.requests[0].headers["traceparent"]

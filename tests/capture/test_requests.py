@@ -543,7 +543,7 @@ def test_calls_in_threads_keep_apart(ask, llm_provider, llm_records):
     [
         "llm_observe.capture._begin.observer_here",
         "llm_observe.capture._begin.Tap",
-        "llm_observe.capture.requests.as_bytes",
+        "llm_observe.capture._begin.as_bytes",
         "llm_observe.capture.requests.Raw",
         "llm_observe.capture._tap.Tap.headers",
         "llm_observe.capture._tap.Tap.chunk",

@@ -40,11 +40,12 @@ class AllowedHeaders(dict[bytes | str, str]):
 
     def pick_text(self, headers: Iterable[tuple[str, str | bytes]]) -> dict[str, str]:
         """:meth:`pick` from the dict that a library makes of them."""
-        return {
-            name: value[:LONGEST].decode("latin-1") if isinstance(value, bytes) else str(value)[:LONGEST]
-            for raw, value in headers
-            if (name := self[raw])
-        }
+        return {name: value[:LONGEST] if type(value) is str else _text(value) for raw, value in headers if (name := self[raw])}
+
+
+def _text(value: object) -> str:
+    """A value that a library, or its user, did not give as text."""
+    return value[:LONGEST].decode("latin-1") if isinstance(value, bytes) else str(value)[:LONGEST]
 
 
 REQUEST_HEADERS = AllowedHeaders(

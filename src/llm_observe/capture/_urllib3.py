@@ -105,20 +105,27 @@ class Raw(Watched):
     def _iterate(self, pieces: Callable[..., Iterator[bytes]], *args: Any, decoded: bool | None = None, **options: Any) -> Iterator[bytes]:
         """Iterate over pieces. To leave that is the end where urllib3 closes the connection then, else the rest may be read in another way."""
         inner: Any = pieces(*args, **options)
+        tap, first = self._tap, True
         try:
             for data in inner:
-                self._got(data, decoded=decoded)
+                if first:
+                    self._begun(decoded)
+                    first = False
+                try:
+                    tap.chunk(data)
+                except Exception as error:
+                    tap.failed(error)
                 yield data
         except GeneratorExit:
             if hasattr(inner, "close"):
                 inner.close()
             if getattr(self._inner, "closed", False):
-                self._tap.end("closed")
+                tap.end("closed")
             raise
         except BaseException as error:
-            self._tap.fail(error)
+            tap.fail(error)
             raise
-        self._tap.end("eof")
+        tap.end("eof")
 
     def _stream(self, pieces: Callable[..., Iterator[bytes]], *args: Any, **options: Any) -> Iterator[bytes]:
         decode = args[1] if len(args) > 1 else options.get("decode_content")
@@ -146,10 +153,19 @@ class Raw(Watched):
 
     def _got(self, data: bytes, *, decoded: bool | None = None, last: bool = False) -> None:
         """A piece has been read; *decoded*: whether its reader wanted it unpacked, where that was said."""
+        tap = self._tap
+        if data:
+            self._begun(decoded)
+            try:
+                tap.chunk(data)
+            except Exception as error:
+                tap.failed(error)
+        if last:
+            tap.end("eof")
+
+    def _begun(self, decoded: bool | None) -> None:
+        """The first piece has been read, and urllib3 has looked whether it can unpack it."""
         exchange = self._tap.exchange
-        if data and not exchange.chunks:
+        if not exchange.chunks:
             wanted = getattr(self._inner, "decode_content", False) if decoded is None else decoded
             exchange.content_decoded = bool(wanted) and getattr(self._inner, "_decoder", self) is not None
-        self._kept(data)
-        if last:
-            self._tap.end("eof")

@@ -44,15 +44,3 @@ class Watched:
 
     def __del__(self) -> None:
         self._tap.end("abandoned" if self._end == "closed" else self._end)
-
-    def _kept(self, data: bytes) -> None:
-        """A piece of the body has been read."""
-        if data:
-            tap = self._tap
-            try:
-                if self._end != "closed":  # it went on after an interruption
-                    self.__dict__["_end"] = "closed"
-                    tap.forget()
-                tap.chunk(data)
-            except Exception as error:
-                tap.failed(error)

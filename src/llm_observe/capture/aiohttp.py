@@ -15,6 +15,7 @@ from llm_observe._runtime.items import last_attempt
 from llm_observe.capture._begin import as_bytes, begun
 from llm_observe.capture._headers import REQUEST_HEADERS, RESPONSE_HEADERS
 from llm_observe.capture._hook import Hook, watch
+from llm_observe.capture._propagation import inject
 from llm_observe.capture._tap import Tap, carriers, sending
 from llm_observe.capture._watched import Watched
 from llm_observe.wire import may_be_call
@@ -41,7 +42,7 @@ def begin(hook: Hook, session: Any, method: Any, address: Any) -> Tap | None:
 
 
 def asked(hook: Hook, request: Any) -> None:
-    """A ``ClientRequest`` has been made: if it is for an exchange that begins now, it has its headers and its body."""
+    """A ``ClientRequest`` has got its body: if it is for an exchange that begins now, that has it, and the headers."""
     tap = sending.get(last_attempt.get())
     try:
         if tap is None or tap.exchange.client != hook.client or tap.exchange.request_headers or tap.exchange.path != request.url.raw_path:
@@ -50,6 +51,8 @@ def asked(hook: Hook, request: Any) -> None:
         if getattr(request, "compress", None):
             headers.pop("content-encoding", None)  # that is for the way: the body that we keep is not packed yet
         tap.asked(as_bytes(getattr(request.body, "_value", None)), headers)
+        if tap.observer.propagate:
+            inject(tap, request.headers)
     except Exception as error:
         hook.caught(error, tap.observer if tap else None)
 
@@ -163,9 +166,17 @@ class Content(Watched):
             self._tap.end(self._end)
 
     def _got(self, data: bytes) -> None:
-        self._kept(data)
+        tap = self._tap
+        if data:
+            try:
+                if self._end != "closed":  # it went on after an interruption
+                    self.__dict__["_end"] = "closed"
+                    tap.forget()
+                tap.chunk(data)
+            except Exception as error:
+                tap.failed(error)
         if self._inner.at_eof():
-            self._tap.end("eof")
+            tap.end("eof")
 
     def _interrupted(self, error: BaseException) -> None:
         tap = self._tap
@@ -179,7 +190,7 @@ class Content(Watched):
 
 def install(library: ModuleType) -> Callable[[], None]:
     """Watch every request that leaves through *library*, aiohttp. Returns the undo."""
-    places = ((library.ClientSession, "_request", _sent), (library.ClientRequest, "__init__", _made))
+    places = ((library.ClientSession, "_request", _sent), (library.ClientRequest, "update_body_from_data", _embodied))
     unwatch = watch(places, lambda: Hook(library.__name__))
     carriers.append(library.__name__)
 
@@ -211,11 +222,12 @@ def _sent(original: Callable[..., Any], hook: Hook) -> Callable[..., Any]:
     return _request
 
 
-def _made(original: Callable[..., Any], hook: Hook) -> Callable[..., Any]:
+def _embodied(original: Callable[..., Any], hook: Hook) -> Callable[..., Any]:
     @functools.wraps(original)
-    def __init__(self: Any, *args: Any, **options: Any) -> None:  # noqa: N807 - it stands for the class's own
-        original(self, *args, **options)
+    def update_body_from_data(self: Any, *args: Any, **options: Any) -> Any:
+        updated = original(self, *args, **options)
         if sending:
             asked(hook, self)
+        return updated
 
-    return __init__
+    return update_body_from_data

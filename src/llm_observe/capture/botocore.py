@@ -5,13 +5,14 @@ a host that is not AWS's, and a path with ``/model/`` in it.
 """
 
 import functools
+import importlib
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-from llm_observe.capture._begin import as_bytes, begun, parts
-from llm_observe.capture._headers import REQUEST_HEADERS, RESPONSE_HEADERS
-from llm_observe.capture._hook import Hook, watch
+from llm_observe.capture._begin import Pairs, PairsHook, asked, begun, parts
+from llm_observe.capture._headers import RESPONSE_HEADERS
+from llm_observe.capture._hook import watch
 from llm_observe.capture._tap import Tap
 from llm_observe.capture._urllib3 import Raw
 from llm_observe.wire import may_be_call
@@ -20,7 +21,7 @@ CLIENT = "botocore"
 _AWS = (".amazonaws.com", ".amazonaws.com.cn", ".api.aws", ".amazonaws.eu")
 
 
-def begin(hook: Hook, request: Any) -> Tap | None:
+def begin(hook: PairsHook, request: Any) -> Tap | None:
     """The tap for *request*; None for what is none of our business."""
     try:
         method: Any = getattr(request, "method", None)
@@ -32,17 +33,17 @@ def begin(hook: Hook, request: Any) -> Tap | None:
             return None
         tap = begun(hook, method, host=host, port=port, path=path)
         if tap is not None:
-            tap.asked(as_bytes(request.body), REQUEST_HEADERS.pick_text(request.headers.items()))
+            asked(hook, tap, request)
         return tap
     except Exception as error:
         hook.caught(error, None)
         return None
 
 
-def answered(hook: Hook, tap: Tap, request: Any, response: Any) -> None:
+def answered(hook: PairsHook, tap: Tap, request: Any, response: Any) -> None:
     """The answer's headers are there: take them, and its body or a watch over it."""
     try:
-        tap.headers(response.status_code, RESPONSE_HEADERS.pick_text(response.headers.items()))
+        tap.headers(response.status_code, RESPONSE_HEADERS.pick_text(hook.pairs(response.headers)))
         if request.stream_output:
             tap.stream()
             response.raw = Raw(response.raw, tap)
@@ -56,10 +57,15 @@ def answered(hook: Hook, tap: Tap, request: Any, response: Any) -> None:
 
 def install(library: ModuleType) -> Callable[[], None]:
     """Watch every request that leaves through *library*, botocore.httpsession. Returns the undo."""
-    return watch([(library.URLLib3Session, "send", _sent)], lambda: Hook(CLIENT))
+    headers = importlib.import_module("botocore.awsrequest").HeadersDict
+    return watch([(library.URLLib3Session, "send", _sent)], lambda: PairsHook(CLIENT, headers, _pairs))
 
 
-def _sent(original: Callable[..., Any], hook: Hook) -> Callable[..., Any]:
+def _pairs(headers: Any) -> Pairs:
+    return [(key._key, value) for key, value in headers._dict.items()]  # noqa: SLF001 - see PairsHook
+
+
+def _sent(original: Callable[..., Any], hook: PairsHook) -> Callable[..., Any]:
     @functools.wraps(original)
     def send(self: Any, request: Any, *args: Any, **options: Any) -> Any:
         tap = begin(hook, request)

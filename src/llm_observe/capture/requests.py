@@ -6,9 +6,9 @@ from contextvars import ContextVar
 from types import ModuleType
 from typing import Any
 
-from llm_observe.capture._begin import as_bytes, begun, parts
-from llm_observe.capture._headers import REQUEST_HEADERS, RESPONSE_HEADERS
-from llm_observe.capture._hook import Hook, watch
+from llm_observe.capture._begin import PairsHook, asked, begun, parts
+from llm_observe.capture._headers import RESPONSE_HEADERS
+from llm_observe.capture._hook import watch
 from llm_observe.capture._tap import Tap
 from llm_observe.capture._urllib3 import Raw
 from llm_observe.wire import may_be_call
@@ -17,7 +17,7 @@ _sender: ContextVar[Any] = ContextVar("llm_observe.requests.sender", default=Non
 """The session that is sending in this context: what it sends by itself meanwhile are redirects."""
 
 
-def begin(hook: Hook, session: Any, request: Any) -> Tap | None:
+def begin(hook: PairsHook, session: Any, request: Any) -> Tap | None:
     """The tap for *request*; None for what is none of our business."""
     try:
         method: Any = getattr(request, "method", None)
@@ -27,17 +27,17 @@ def begin(hook: Hook, session: Any, request: Any) -> Tap | None:
         host, port, path = parts(url)
         tap = begun(hook, method, host=host, port=port, path=path)
         if tap is not None:
-            tap.asked(as_bytes(request.body), REQUEST_HEADERS.pick_text(request.headers.items()))
+            asked(hook, tap, request)
         return tap
     except Exception as error:
         hook.caught(error, None)
         return None
 
 
-def answered(hook: Hook, tap: Tap, response: Any) -> None:
+def answered(hook: PairsHook, tap: Tap, response: Any) -> None:
     """The answer's headers are there: take them, and its body or a watch over it."""
     try:
-        tap.headers(response.status_code, RESPONSE_HEADERS.pick_text(response.headers.items()))
+        tap.headers(response.status_code, RESPONSE_HEADERS.pick_text(hook.pairs(response.headers)))
         if response._content_consumed:  # noqa: SLF001 - asking for the content would read it
             try:
                 content = response.content
@@ -58,10 +58,11 @@ def answered(hook: Hook, tap: Tap, response: Any) -> None:
 
 def install(library: ModuleType) -> Callable[[], None]:
     """Watch every request that leaves through *library*, requests. Returns the undo."""
-    return watch([(library.Session, "send", _sent)], lambda: Hook(library.__name__))
+    headers = library.structures.CaseInsensitiveDict
+    return watch([(library.Session, "send", _sent)], lambda: PairsHook(library.__name__, headers, lambda kept: kept._store.values()))  # noqa: SLF001
 
 
-def _sent(original: Callable[..., Any], hook: Hook) -> Callable[..., Any]:
+def _sent(original: Callable[..., Any], hook: PairsHook) -> Callable[..., Any]:
     @functools.wraps(original)
     def send(self: Any, request: Any, *args: Any, **options: Any) -> Any:
         tap = begin(hook, self, request)

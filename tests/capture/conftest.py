@@ -153,14 +153,6 @@ def outcomes() -> Any:
     return outcome
 
 
-@pytest.fixture(autouse=True, scope="session")
-def bedrock_s_paths() -> None:
-    """The paths of Bedrock's runtime are looked at."""
-    from llm_observe.wire import look_for
-
-    look_for(f"/model/{{}}/{operation}" for operation in ("converse", "converse-stream", "invoke", "invoke-with-response-stream"))
-
-
 # --- one request by each client, whichever it is ---------------------------------------------------------------------
 
 

@@ -94,6 +94,11 @@ OPERATIONS = {
 }
 
 
+def said(call):
+    """What the model said."""
+    return "".join(part.content for message in call.output.messages for part in message.parts)
+
+
 # --- what is asked and answered --------------------------------------------------------------------------------------
 
 
@@ -174,6 +179,26 @@ def test_an_error_is_on_record(bedrock, server, exchanges, operation):
         OPERATIONS[operation](bedrock)
 
     assert [(400, [b'{"message":"no"}'], "eof")] == [(exchange.status_code, exchange.chunks, exchange.end) for exchange in exchanges]
+
+
+@pytest.mark.parametrize("operation", ["converse", "converse-stream"])
+def test_what_was_said_is_on_record(bedrock, llm_records, operation):
+    """From the bytes that were kept, plain or in AWS's framing; a failure that was retried is part of it."""
+    OPERATIONS[operation](bedrock)
+
+    (call,) = llm_records.calls
+    assert ("ok", "Hello", 1, 2) == (call.status, said(call), call.usage.input_tokens, call.usage.output_tokens)
+
+
+def test_a_call_that_botocore_retried_is_one_call(bedrock, server, llm_records):
+    """Its attempts are on its record, and it went well in the end."""
+    replies = iter([Reply(raw=b'{"message":"later"}', status=503), ANSWERS["converse"]])
+    server.route(lambda received: True, lambda received: next(replies))
+    OPERATIONS["converse"](bedrock)
+
+    assert [("ok", "Hello", [503, 200])] == [
+        (call.status, said(call), [attempt.status_code for attempt in call.attempts]) for call in llm_records.calls
+    ]
 
 
 # --- ways to read an answer ------------------------------------------------------------------------------------------

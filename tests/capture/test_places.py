@@ -63,8 +63,6 @@ def test_a_library_is_hooked_whether_it_is_imported_before_or_after_the_start(ll
 import asyncio, sys
 from llm_observe import capture
 from llm_observe.testing import recording
-from llm_observe.wire import look_for
-look_for(["/model/{{}}/converse"])
 url, body = {llm_provider.url + "/model/x/converse"!r}, b"{{}}"
 {f"import {module}" if when == "before" else ""}
 with recording(follow_threads=False) as recorded:

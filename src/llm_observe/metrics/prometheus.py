@@ -89,7 +89,7 @@ def _shown(registry: CollectorRegistry | None) -> CollectorRegistry:
         return REGISTRY
     from prometheus_client.multiprocess import MultiProcessCollector
 
-    every = CollectorRegistry(support_collectors_without_names=True)
+    every = CollectorRegistry()
     MultiProcessCollector(every)  # type: ignore[no-untyped-call]
     return every
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import inspect
 import json
 import socket
 import zlib
@@ -200,6 +201,21 @@ def test_other_traffic_is_nobody_s_business(llm_provider, exchanges, method):
     assert [] == exchanges
 
 
+def test_an_answer_that_is_fetched_is_on_record(llm_provider, exchanges):
+    """What was asked for in the background is asked after by its id: a GET without a body."""
+    llm_provider.route(lambda received: True, Reply(raw=b"{}"))
+
+    async def main():
+        async with aiohttp.ClientSession() as client:
+            await (await client.get(llm_provider.url + "/v1/responses/resp_1?stream=true")).read()
+
+    asyncio.run(main())
+
+    assert [("GET", "/v1/responses/resp_1", None, [b"{}"])] == [
+        (exchange.method, exchange.path, exchange.request_body, exchange.chunks) for exchange in exchanges
+    ]
+
+
 @pytest.mark.parametrize("address", [None, "no url at all/completions", "http:///chat/completions"])
 def test_what_is_no_address_is_the_library_s_to_refuse(llm_records, address):
     """The exception is the one that comes without us."""
@@ -390,12 +406,13 @@ def test_the_content_is_still_the_library_s(ask, llm_records):
             content.total_bytes,
             hasattr(content, "there_is_no_such_attribute"),
             asyncio.isfuture(content),
+            inspect.iscoroutinefunction(content.read),
         )
         return seen, content.is_eof() or await response.read()
 
     seen, _ = ask(use)
 
-    assert (True, True, 1 << 20, False, False) == (*seen[:3], *seen[4:])
+    assert (True, True, 1 << 20, False, False, True) == (*seen[:3], *seen[4:])
     assert seen[3] >= 0
 
 

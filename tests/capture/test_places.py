@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from llm_observe import capture
+from llm_observe.capture._begin import PairsHook
 from llm_observe.capture._hook import MARK, Hook, watch
 from llm_observe.testing.provider import Reply
 
@@ -104,6 +105,14 @@ def test_the_hook_looks_like_what_it_stands_for(place, llm_records):
     assert inspect.signature(method.__wrapped__) == inspect.signature(method)
     assert inspect.iscoroutinefunction(method.__wrapped__) == inspect.iscoroutinefunction(method)
     assert method.__doc__ == method.__wrapped__.__doc__
+
+
+@pytest.mark.parametrize("kept", [lambda headers: [("Other", "")], lambda headers: headers.no_such_attribute])
+def test_headers_that_are_kept_in_another_way_are_listed_as_anybody_may(kept):
+    """What is inside of them is looked at where it is as we know it; else what is public serves."""
+    hook = PairsHook("thing", dict, kept)
+
+    assert [("a", "b")] == [*hook.pairs({"a": "b"})]
 
 
 # --- others ----------------------------------------------------------------------------------------------------------

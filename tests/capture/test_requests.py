@@ -104,6 +104,16 @@ def test_other_traffic_is_nobody_s_business(llm_provider, exchanges, method, pat
     assert [] == exchanges
 
 
+def test_an_answer_that_is_fetched_is_on_record(llm_provider, exchanges):
+    """What was asked for in the background is asked after by its id: a GET without a body."""
+    llm_provider.route(lambda received: True, Reply(raw=b"{}"))
+    requests.get(llm_provider.url + "/v1/responses/resp_1?stream=true")
+
+    assert [("GET", "/v1/responses/resp_1", None, [b"{}"])] == [
+        (exchange.method, exchange.path, exchange.request_body, exchange.chunks) for exchange in exchanges
+    ]
+
+
 def test_what_is_no_prepared_request_is_the_library_s_to_refuse(llm_records):
     """The exception is the one that comes without us."""
     with requests.Session() as session, pytest.raises(AttributeError):

@@ -6,7 +6,7 @@ import threading
 import pytest
 
 import llm_observe
-from llm_observe import Observer
+from llm_observe import Observer, capture
 from llm_observe._runtime.default import swapped
 from llm_observe.exporters.memory import MemoryExporter
 from llm_observe.testing import recording
@@ -52,6 +52,31 @@ def test_other_traffic_is_nobody_s_business(wire, exchanges, method, url):
     post(wire, url, {"model": "m", "messages": []}, method)
 
     assert [] == exchanges
+
+
+def test_an_answer_that_is_fetched_is_on_record(wire, exchanges):
+    """What was asked for in the background is asked after by its id: a GET without a body."""
+    with wire.client(b"{}") as client:
+        client.get("http://provider.test/v1/responses/resp_1?stream=true")
+
+    assert [("GET", "/v1/responses/resp_1", b"", [b"{}"])] == [
+        (exchange.method, exchange.path, exchange.request_body, exchange.chunks) for exchange in exchanges
+    ]
+
+
+def test_a_client_that_keeps_its_urls_and_headers_in_another_way(wire, llm_provider, exchanges, unhooked, monkeypatch):
+    """What is inside of them is looked at where it is as we know it; else what is public serves."""
+    monkeypatch.setattr("llm_observe.capture.httpx._is_known", lambda library: False)
+    capture.install()
+    url = f"{llm_provider.openai_base_url}/chat/completions?key=secret"
+    with wire.library.Client() as client:
+        client.post(url, json={"model": "fake-echo", "messages": []}, headers={"Anthropic-Version": "1", "Authorization": "secret"})
+    capture.uninstall()
+
+    (exchange,) = exchanges
+    assert ("/v1/chat/completions", "1") == (exchange.path, exchange.request_headers["anthropic-version"])
+    assert exchange.response_headers["x-request-id"].startswith("req_")
+    assert "secret" not in repr(exchange)
 
 
 @pytest.mark.parametrize("body", [{"text": "hi", "to": "bob"}, {"messages": ["hi"]}, {"model": "m"}, ["model", "messages"]])
@@ -130,6 +155,22 @@ def test_our_own_exporters_traffic_is_never_recorded(wire, kind):
         assert 1 == len(recorded.calls)
 
     assert (1, 1) == (exporter.posted, recorded.observer.stats().accepted)
+
+
+def test_our_own_exporters_traffic_is_never_recorded_by_whichever_client(post, llm_provider):
+    """Also where an exporter uses another client than the application."""
+    url, posted = llm_provider.url + "/model/x/chat/completions", []
+
+    def export(batch):
+        post(url)
+        posted.append(batch)
+
+    with recording(exporters=[export], batch_age=0) as recorded:
+        post(url)
+        assert 1 == len(recorded.calls)
+        assert 1 == len(recorded.calls)
+
+    assert (1, 1) == (len(posted), recorded.observer.stats().accepted)
 
 
 # --- which call is a retry of which ----------------------------------------------------------------------------------

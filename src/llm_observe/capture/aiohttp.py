@@ -7,7 +7,7 @@ recorded here.
 
 import asyncio
 import functools
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from types import ModuleType
 from typing import Any
 
@@ -87,31 +87,36 @@ def refused(hook: Hook, tap: Tap, error: BaseException) -> None:
         tap.fail(error)
 
 
+def _reads(name: str) -> Callable[..., Coroutine[Any, Any, bytes]]:
+    """The method *name* of a content that is watched."""
+
+    async def read(self: "Content", *args: Any, **options: Any) -> bytes:
+        try:
+            data: bytes = await getattr(self._inner, name)(*args, **options)
+        except asyncio.IncompleteReadError as error:
+            self._got(error.partial)
+            raise
+        except BaseException as error:
+            self._interrupted(error)
+            raise
+        self._got(data)
+        return data
+
+    read.__name__, read.__doc__ = name, f"``StreamReader.{name}``, watched."
+    return read
+
+
 class Content(Watched):
     """A response's content, watched: each way to read it gives what it gives without us, exceptions too.
 
     A read that is interrupted, by ``asyncio.timeout`` for one, is the end only if none follows.
     """
 
-    def read(self, *args: Any, **options: Any) -> Awaitable[bytes]:
-        """Read some, or all."""
-        return self._through(self._inner.read(*args, **options))
-
-    def readany(self) -> Awaitable[bytes]:
-        """Read what is there."""
-        return self._through(self._inner.readany())
-
-    def readline(self, *args: Any, **options: Any) -> Awaitable[bytes]:
-        """Read a line."""
-        return self._through(self._inner.readline(*args, **options))
-
-    def readuntil(self, *args: Any, **options: Any) -> Awaitable[bytes]:
-        """Read up to a separator."""
-        return self._through(self._inner.readuntil(*args, **options))
-
-    def readexactly(self, *args: Any, **options: Any) -> Awaitable[bytes]:
-        """Read so many bytes."""
-        return self._through(self._inner.readexactly(*args, **options))
+    read = _reads("read")
+    readany = _reads("readany")
+    readline = _reads("readline")
+    readuntil = _reads("readuntil")
+    readexactly = _reads("readexactly")
 
     async def readchunk(self) -> tuple[bytes, bool]:
         """Read a chunk, and whether it ends where the server's does."""
@@ -126,18 +131,6 @@ class Content(Watched):
     def read_nowait(self, *args: Any, **options: Any) -> bytes:
         """Read what is there, without waiting."""
         data: bytes = self._inner.read_nowait(*args, **options)
-        self._got(data)
-        return data
-
-    async def _through(self, reading: Awaitable[bytes]) -> bytes:
-        try:
-            data = await reading
-        except asyncio.IncompleteReadError as error:
-            self._got(error.partial)
-            raise
-        except BaseException as error:
-            self._interrupted(error)
-            raise
         self._got(data)
         return data
 

@@ -1,6 +1,7 @@
 """aiohttp against a real server: one exchange a request, however it is made and read, and nothing of it is changed."""
 
 import asyncio
+import copy
 import gc
 import inspect
 import json
@@ -416,6 +417,20 @@ def test_the_content_is_still_the_library_s(ask, llm_records):
     assert seen[3] >= 0
 
 
+def test_a_copy_of_the_content_is_a_copy_of_what_we_watch(ask, llm_records):
+    """Copying works as without us, and dropping the copy does not end the call."""
+
+    async def use(response):
+        copied = copy.copy(response.content)
+        kind = type(copied)
+        del copied
+        await response.read()
+        return kind
+
+    assert aiohttp.StreamReader is ask(use)
+    assert [("ok", "eof")] == [(call.status, call.wire.end) for call in llm_records.calls]
+
+
 def test_an_upload_of_the_content_is_what_it_is_without_us(ask, llm_records, llm_provider):
     """The library knows the content by its class when it is sent on."""
     llm_provider.route(lambda received: received.path.endswith("/upload"), Reply(raw=b"{}"))
@@ -767,6 +782,7 @@ def test_the_request_is_the_same_with_and_without_us(ask, llm_provider, llm_reco
         "llm_observe.capture._begin.observer_here",
         "llm_observe.capture._begin.Tap",
         "llm_observe.capture.aiohttp.as_bytes",
+        "llm_observe.capture.aiohttp.begun",
         "llm_observe.capture.aiohttp.Content",
         "llm_observe.capture._tap.Tap.headers",
         "llm_observe.capture._tap.Tap.chunk",
@@ -783,6 +799,23 @@ def test_a_failure_of_the_hook_never_reaches_the_application(ask, monkeypatch, w
         with monkeypatch.context() as patch:
             patch.setattr(what, broken)
             assert b"You said" in ask(read, ASKED)
+        assert 1 <= recorded.observer.stats().errors
+
+
+def test_a_failure_to_note_an_interruption_never_hides_it(ask, llm_provider, monkeypatch):
+    """The application's exception is the one it gets."""
+
+    def broken(*_):
+        raise RuntimeError("ours")
+
+    async def use(response):
+        with monkeypatch.context() as patch:
+            patch.setattr("llm_observe.capture._tap.Tap.note", broken)
+            with pytest.raises(aiohttp.ClientPayloadError):
+                await response.content.readexactly(100_000)
+
+    with recording(strict=False) as recorded:
+        ask(use, STREAM | {"model": "fake-broken-stream"})
         assert 1 <= recorded.observer.stats().errors
 
 

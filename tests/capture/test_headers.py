@@ -10,6 +10,7 @@ import pytest
 import llm_observe.wire
 from llm_observe.capture._headers import LONGEST, REQUEST_HEADERS, RESPONSE_HEADERS, AllowedHeaders
 from llm_observe.capture._hosts import left_alone
+from llm_observe.capture._words import harmless
 from llm_observe.testing.provider import Reply
 from llm_observe.wire.headers import REQUEST_IDS
 
@@ -129,6 +130,35 @@ def test_every_header_that_is_read_is_kept():
 
     assert {"content-encoding", "content-type", "user-agent"} <= wanted
     assert [] == [name for name in wanted if not REQUEST_HEADERS[name] and not RESPONSE_HEADERS[name]]
+
+
+# --- what exceptions quote -------------------------------------------------------------------------------------------
+
+
+def test_a_key_that_cannot_be_sent_is_not_kept(wire, llm_provider, exchanges):
+    """A line break behind an API key is a common mistake, and the client quotes what it cannot send."""
+    with wire.library.Client() as client, pytest.raises(wire.library.LocalProtocolError, match="secret"):
+        client.post(llm_provider.url + PATH, json={}, headers={"api-key": "secret\n"})
+
+    assert ["Illegal header value left out"] == [exchange.error_message for exchange in exchanges]
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("", ""),
+        ("no route to host", "no route to host"),
+        ("is this it? yes, a@b.c", "is this it? yes, a@b.c"),
+        ("at https://user:pass@host/v1/x?key=secret (refused)", "at https://host/v1/x (refused)"),
+        ("Max retries exceeded with url: /v1/x:y?key=secret (Caused by z)", "Max retries exceeded with url: /v1/x:y (Caused by z)"),
+        ("Invalid header value b'secret\n more'", "Invalid header value left out"),
+        ("Header part ('secret') must be of type str", "Header part left out"),
+        ("Header names are fine", "Header names are fine"),
+    ],
+)
+def test_what_an_exception_says_is_kept_without_secrets(said, expected):
+    """Addresses without their query and user, headers without their values."""
+    assert expected == harmless(ValueError(said))
 
 
 # --- hosts -----------------------------------------------------------------------------------------------------------

@@ -826,6 +826,7 @@ def test_a_failure_to_read_an_exception_never_hides_it(ask, llm_provider):
         status, headers = 429, 7
 
     async def check(response):
+        response.close()
         raise Odd
 
     with recording(strict=False) as recorded, pytest.raises(Odd):

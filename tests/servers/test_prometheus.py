@@ -19,7 +19,7 @@ REQUESTS, MODELS, USERS = 1200, 200, 10_000
 
 pytestmark = [
     pytest.mark.skipif(shutil.which("prometheus") is None and "CI" not in os.environ, reason="Prometheus is not installed"),
-    pytest.mark.timeout(180),
+    pytest.mark.timeout(300),
 ]
 
 
@@ -80,7 +80,7 @@ def scraped(tmp_path_factory):
     shared.mkdir()
     port = free_port()
     (home / "prometheus.yml").write_text(
-        f"global: {{scrape_interval: 4s}}\nscrape_configs: [{{job_name: app, static_configs: [{{targets: ['127.0.0.1:{port}']}}]}}]\n"
+        f"global: {{scrape_interval: 12s, scrape_timeout: 12s}}\nscrape_configs: [{{job_name: app, static_configs: [{{targets: ['127.0.0.1:{port}']}}]}}]\n"
     )
     own = free_port()
     environ = {name: value for name, value in os.environ.items() if not name.startswith("LLM_OBSERVE_")}
@@ -125,7 +125,7 @@ def scraped(tmp_path_factory):
                 process.wait(timeout=30)
 
 
-def until(true, seconds: float = 60.0) -> None:
+def until(true, seconds: float = 150.0) -> None:
     """Wait for it."""
     import httpx2
 

@@ -7,6 +7,7 @@ from decimal import Decimal
 import pytest
 
 from llm_observe.errors import MissingExtra, SettingsError
+from llm_observe.processors import cost as costs
 from llm_observe.processors.cost import Pricing
 from llm_observe.records import Billed, Call, CallRequest, CallResponse, Cost, InputTokens, Modality, Operation, Provider, Usage
 
@@ -114,6 +115,24 @@ def test_what_has_no_price_is_counted(unknown):
 
     assert unknown == pricing(unknown)
     assert 1 == pricing.unpriced
+
+
+def test_what_has_no_price_is_looked_for_once(monkeypatch):
+    """The catalogue looks through all it has, each time; it is asked anew once a thousand others are remembered."""
+    genai_prices = pytest.importorskip("genai_prices")
+    asked = []
+
+    def nothing(_, model, **__):
+        asked.append(model)
+        raise LookupError
+
+    monkeypatch.setattr(genai_prices, "calc_price", nothing)
+    monkeypatch.setattr(costs, "MOST_UNKNOWN", 2)
+    pricing = Pricing({}, wanted=True)
+    for model in ("a", "a", "b", "c", "a"):
+        pricing(call(model))
+
+    assert (["a", "b", "c", "a"], 5) == (asked, pricing.unpriced)
 
 
 def test_a_provider_that_was_guessed_is_not_asked_for():

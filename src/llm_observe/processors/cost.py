@@ -11,6 +11,7 @@ from llm_observe.errors import SettingsError, missing
 from llm_observe.records import Call, Cost, Usage
 
 _MILLION = 1_000_000
+MOST_UNKNOWN = 1024  # models without a price that are remembered
 _PROVIDERS = {  # our names for providers: genai-prices' own; one that is not here has no prices there
     "openai": "openai",
     "azure.ai.openai": "azure",
@@ -72,6 +73,7 @@ class Pricing:
     def __init__(self, prices: Mapping[str, str], *, wanted: bool | None) -> None:
         self.unpriced = 0
         self._own = [(pattern, _read(pattern, price)) for pattern, price in prices.items()] if wanted is not False else []
+        self._unknown: set[tuple[str | None, str]] = set()
         self._known = wanted is not False and importlib.util.find_spec("genai_prices") is not None
         if wanted and not self._known and not self._own:
             raise missing(ModuleNotFoundError("genai-prices", name="genai-prices"), extra="cost")
@@ -100,11 +102,15 @@ class Pricing:
             return None
         tier = call.response.service_tier
         for model in (call.response.model, call.request.model):
-            if model:
+            if model and (provider, model) not in self._unknown:
                 try:
                     return _priced(call, model, None if call.provider.guessed else provider, tier)
-                except LookupError:
-                    continue
+                except LookupError:  # the catalogue looks through all it has, each time
+                    if len(self._unknown) >= MOST_UNKNOWN:
+                        self._unknown.clear()  # and an update of the prices gets its chance
+                    self._unknown.add((provider, model))
+                except ValueError:
+                    return None
         return None
 
 
@@ -112,6 +118,7 @@ def _priced(call: Call, model: str, provider: str | None, tier: str | None) -> C
     """What genai-prices says.
 
     :raises LookupError: where it does not know the model.
+    :raises ValueError: for counts that contradict each other: more cached than there were.
     """
     from genai_prices import Usage as Counted
     from genai_prices import calc_price
@@ -134,8 +141,8 @@ def _priced(call: Call, model: str, provider: str | None, tier: str | None) -> C
     try:
         price = calc_price(Counted(**known), model, price_context=context, **when)
         cached = calc_price(Counted(input_tokens=read, cache_read_tokens=read), model, **when).input_price if read else None
-    except (ValueError, ArithmeticError) as error:  # counts that contradict each other: more cached than there were
-        raise LookupError(str(error)) from None
+    except ArithmeticError as error:
+        raise ValueError(str(error)) from None
     return Cost(
         input=float(price.input_price),
         output=float(price.output_price),

@@ -64,6 +64,31 @@ def test_an_idle_sink_sleeps_until_the_next_item(observe, memory, monkeypatch):
     assert ["before", "first"] == [record.name for record in memory.records]
 
 
+class Listener:
+    """A meter that remembers how many records it was told to be out."""
+
+    def __init__(self):
+        self.exported = []
+
+    def record(self, record):
+        """Not asked here."""
+
+    def health(self, stats):
+        self.exported.append(stats.exporters["memory"].exported)
+
+
+def test_meters_are_told_of_what_went_out_last(observe, memory, monkeypatch):
+    """A batch that leaves when all is quiet counts at once, not with the next request; then the sink sleeps."""
+    monkeypatch.setattr(sinks, "IDLE", 0.05)
+    meter = Listener()
+    observer = observe(memory, metrics=[meter], batch_age=0.3)
+    put(observer)
+
+    until(lambda: meter.exported[-1:] == [1])
+    until(lambda: observer.handover.asleep)
+    assert 0 < len(memory.records)
+
+
 def test_a_sink_with_failures_that_wait_goes_on_looking(observe, memory, make, hands, monkeypatch):
     """Somebody must see the retry window pass."""
     monkeypatch.setattr(sinks, "IDLE", 0.02)

@@ -80,7 +80,7 @@ def scraped(tmp_path_factory):
     shared.mkdir()
     port = free_port()
     (home / "prometheus.yml").write_text(
-        f"global: {{scrape_interval: 12s, scrape_timeout: 12s}}\nscrape_configs: [{{job_name: app, static_configs: [{{targets: ['127.0.0.1:{port}']}}]}}]\n"
+        f"global: {{scrape_interval: 5s, scrape_timeout: 5s}}\nscrape_configs: [{{job_name: app, static_configs: [{{targets: ['127.0.0.1:{port}']}}]}}]\n"
     )
     own = free_port()
     environ = {name: value for name, value in os.environ.items() if not name.startswith("LLM_OBSERVE_")}

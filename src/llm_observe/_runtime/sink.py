@@ -54,6 +54,7 @@ class Sink:
     ) -> None:
         self.handover, self.assembler, self.channels, self.processors, self.guard = handover, assembler, channels, processors, guard
         self.meters, self._numbers, self._told_at = meters, numbers, 0.0
+        self._settled = self._told = 0  # batches that channels were done with, and how many of them when the meters were told last
         self.filtered = 0  # records a processor let go
         self.restarts = 0  # of the loop, after a failure of our own
         self.lost = {"serialize_error": 0, "decode_error": 0, "shutdown_deadline": 0}
@@ -68,7 +69,7 @@ class Sink:
         self._finished = False
         self._gone = threading.Event()
         for channel in channels:
-            channel.settled = self._weigh
+            channel.settled = self._out
 
     @property
     def running(self) -> bool:
@@ -179,7 +180,7 @@ class Sink:
             if busy:
                 nap, quiet = FIRST_NAP, 0.0
                 continue
-            await self._rest(None if quiet >= IDLE and not self.assembler.pending else nap)
+            await self._rest(nap if quiet < IDLE or self.assembler.pending or self._untold else None)
             quiet += nap
             nap = min(2 * nap, LONGEST_NAP)
 
@@ -253,12 +254,21 @@ class Sink:
         now = time.monotonic()
         if not self.meters or now - self._told_at < TELLING:
             return
-        self._told_at = now
+        self._told_at, self._told = now, self._settled
         for meter in self.meters:
             try:
                 meter.health(self._numbers())
             except Exception as error:
                 self.guard.caught(error, f"the meter {type(meter).__name__}", quoted=False)
+
+    @property
+    def _untold(self) -> bool:
+        """Whether the meters' numbers are not the last ones yet: a sleep now would leave them so until the next request."""
+        return bool(self.meters) and (self._told != self._settled or any(channel.waiting or channel.in_flight for channel in self.channels))
+
+    def _out(self) -> None:
+        self._settled += 1
+        self._weigh()
 
     def _weigh(self) -> None:
         """What exporters hold back counts: the hand-over and the fullest channel share one bound. (Channels share their parcels.)"""

@@ -217,7 +217,15 @@ def test_a_refused_key_keeps_the_batch(make, serve, status):
     assert 30 == caught.value.after
 
 
-@pytest.mark.parametrize("status", [400, 404, 405, 410, 422])
+def test_an_address_where_nobody_lives_keeps_the_batch(make, serve):
+    """The receiver may be on its way, or the address be put right: half a minute later it is tried again."""
+    with pytest.raises(RetryLater, match=r"404.*Check the address") as caught:
+        post(HttpExporter(serve(404).url), make.batch(make.call()))
+
+    assert 30 == caught.value.after
+
+
+@pytest.mark.parametrize("status", [400, 405, 410, 422])
 def test_what_will_never_pass_is_rejected(make, serve, answered, status):
     """With what the server had to say about it, on one line."""
     server = serve(answered(status, b'{"detail":\n"no \x1b[2J such thing"}'))
@@ -239,14 +247,14 @@ def test_redirects_are_not_followed(make, serve, answered):
     assert 0 == elsewhere.connections
 
 
-def sized(limit: int, answered):
-    """A server's answers: 413 for more than *limit* records, and never a poisonous one."""
+def sized(limit: int, answered, status: int = 413):
+    """A server's answers: *status* for more than *limit* records, and for every batch with a poisonous one."""
 
     def answer(connection):
         _, headers, body = answer.server.requests[-1]
         body = gzip.decompress(body) if headers.get("content-encoding") else body
         fine = len(json.loads(body)) <= limit and b"poison" not in body
-        connection.sendall(answered(200 if fine else 413))
+        connection.sendall(answered(200 if fine else status))
         return True
 
     return answer
@@ -269,15 +277,20 @@ def test_a_batch_that_is_too_large_is_halved_until_it_fits(make, serve, answered
     assert once == again
 
 
-def test_one_record_that_is_too_large_costs_only_itself(make, serve, answered):
-    """The others arrive; how many did not is said."""
-    answers = sized(99, answered)
+@pytest.mark.parametrize("status", [400, 413])
+@pytest.mark.parametrize("poisonous", range(5))
+def test_one_record_that_is_refused_costs_only_itself(make, serve, answered, status, poisonous):
+    """The others arrive, wherever it stands among them; how many did not is said."""
+    answers = sized(99, answered, status)
     server = answers.server = serve(answers)
 
-    with pytest.raises(Rejected, match=r"1 of 5 records: .*413") as caught:
-        post(HttpExporter(server.url), make.batch(*[make.call(id=str(n), name="poison" if n == 3 else "x") for n in range(5)]))
+    with pytest.raises(Rejected, match=rf"1 of 5 records: .*{status}") as caught:
+        post(HttpExporter(server.url), make.batch(*[make.call(id=str(n), name="poison" if n == poisonous else "x") for n in range(5)]))
 
+    bodies = [json.loads(body) for _, headers, body in server.requests if not headers.get("content-encoding")]
+    arrived = [record["id"] for body in bodies for record in body if all(one["name"] != "poison" for one in body)]
     assert ("rejected_4xx", 1) == (caught.value.reason, caught.value.count)
+    assert [str(n) for n in range(5) if n != poisonous] == arrived
 
 
 def test_a_single_record_that_is_too_large_is_rejected(make, serve):

@@ -136,7 +136,7 @@ def test_a_collector_that_cannot_now_is_asked_once_and_again_by_us(make, send, c
     assert (1, 7.0) == (len(server.requests), caught.value.after)
 
 
-@pytest.mark.parametrize("status", [302, 400, 404, 413])
+@pytest.mark.parametrize("status", [302, 400, 405, 413])
 def test_a_collector_that_never_will_has_the_batch_dropped(make, send, collector, answered, status):
     """What is wrong with it stays wrong; nobody is followed to elsewhere."""
     server = collector(answered(status, location="/elsewhere"))

@@ -9,9 +9,9 @@ from email.utils import parsedate_to_datetime
 from llm_observe.errors import Rejected, RetryLater
 
 LONGEST = 300.0  # seconds we let ourselves be sent away for
-LOCKED_OUT = 30.0  # seconds between two tries with a key that is refused: it may be rotated
+LOCKED_OUT = 30.0  # seconds between two tries where the key is refused, or nobody lives: either may be put right meanwhile
 
-TOO_LARGE = 413
+DIVISIBLE = {400, 413}  # may be the fault of a single record, or of too many at once: halves are tried
 _PASSING = {408, 425, 429}
 
 
@@ -28,6 +28,8 @@ def judge(where: str, status: int, headers: Mapping[str, str], said: str, *, clo
     message = f"{where} answered {status}" + (f": {said}" if said else "")
     if status in {401, 403}:
         raise RetryLater(f"{message}. Check the key in the headers; records wait meanwhile.", after=LOCKED_OUT)
+    if status == 404:
+        raise RetryLater(f"{message}. Check the address; records wait meanwhile.", after=LOCKED_OUT)
     if status in _PASSING or status >= 500:
         raise RetryLater(message, after=retry_after(headers.get("retry-after"), clock()))
     if 300 <= status < 400:

@@ -18,7 +18,7 @@ import anyio
 import anyio.lowlevel
 
 from llm_observe.errors import Rejected, RetryLater, SettingsError, missing
-from llm_observe.exporters._answer import TOO_LARGE, judge
+from llm_observe.exporters._answer import DIVISIBLE, judge
 from llm_observe.exporters._plain import excerpt
 from llm_observe.protocols import Batch
 
@@ -38,7 +38,8 @@ class HttpExporter:
     """Posts batches to *url*, with *headers* (for a key, say) and within *timeout* seconds from connecting to the end of the answer.
 
     Bodies over 1 KB are gzipped unless *compress* is false. Each request carries ``x-llm-observe-batch``, the same when a batch comes
-    again, so that the receiver can tell a repeat. A batch that is too large (413) is halved until it fits.
+    again, so that the receiver can tell a repeat. A batch that is too large (413) or not understood (400) is halved until what is at
+    fault is alone: it costs no other record.
 
     :raises SettingsError: for an address or a header that cannot work. Its text never holds a header's value.
     """
@@ -109,7 +110,7 @@ class HttpExporter:
         await self._deliver(batch, middle, stop)
 
     async def _post(self, lines: Sequence[bytes], label: str) -> bool:
-        """Whether *lines* arrived; False when they are too many at once."""
+        """Whether *lines* arrived; False when halves of them may: there are too many at once, or one spoils the others."""
         body = b"[" + b",".join(lines) + b"]"
         headers = {**self._headers, "content-type": "application/json", "x-llm-observe-batch": label}
         if self._compress and len(body) > WORTH_IT:
@@ -125,7 +126,7 @@ class HttpExporter:
             raise RetryLater(f"{self.url} took longer than {self._timeout:g} s") from None
         except httpx2.HTTPError as error:
             raise RetryLater(f"{self.url}: {type(error).__name__}: {error}") from error
-        if response.status_code == TOO_LARGE and len(lines) > 1:
+        if response.status_code in DIVISIBLE and len(lines) > 1:
             return False
         judge(self.url, response.status_code, response.headers, said)
         return True

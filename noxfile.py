@@ -17,7 +17,8 @@ WHEELS = HERE / ".nox" / "wheels"
 COVERAGE = {"COVERAGE_FILE": str(HERE / ".nox" / "covered" / "data")}  # absolute: tests start processes in other folders
 
 # Real servers run in some tests: a file's tests stay in one worker, in their order.
-PYTEST = ["-m", "pytest", "-n", "2", "--dist", "loadfile", "--ignore", "tests/sdks"]
+PYTEST = ["-m", "pytest", "-n", "2", "--dist", "loadfile", "--ignore", "tests/sdks", "--ignore", "tests/faults"]
+FAULTS = ["-m", "pytest", "-n", "2", "tests/faults"]
 
 nox.needs_version = ">=2025.5.1"
 nox.options.default_venv_backend = "uv|virtualenv"
@@ -57,6 +58,24 @@ def tests(session: nox.Session) -> None:
     session.run("coverage", "run", *PYTEST, *session.posargs, env=COVERAGE)
     if not session.posargs:  # a selection of tests covers a selection of lines
         session.notify("coverage")
+
+
+@nox.session(python=PYTHONS, requires=["wheel"])
+def faults(session: nox.Session) -> None:
+    """The fault matrix, with a table of what was lost: `FAULTS_TABLE=docs/reliability.md` puts it on that page."""
+    session.install(f"llm-observe[all] @ file://{built()}", "--group", "tests", "--group", "servers")
+    if session.python != PYTHONS[0]:
+        session.run("python", *FAULTS, *session.posargs)
+        return
+    Path(COVERAGE["COVERAGE_FILE"]).parent.mkdir(parents=True, exist_ok=True)
+    session.run("coverage", "run", *FAULTS, *session.posargs, env=COVERAGE)
+
+
+@nox.session(python=PYTHONS[0], requires=["wheel"], default=False)
+def soak(session: nox.Session) -> None:
+    """The faults that take minutes."""
+    session.install(f"llm-observe[all] @ file://{built()}", "--group", "tests", "--group", "servers")
+    session.run("python", *FAULTS, *session.posargs, env={"SOAK": "1"})
 
 
 @nox.session(python=PYTHONS[0], requires=["wheel"])

@@ -1,8 +1,11 @@
-"""What all tests share: a world without the machine's own settings."""
+"""What all tests share: a world without the machine's own settings, and programs in a Python of their own."""
 
 import os
 import signal
-from collections.abc import Iterator
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 
 import pytest
 
@@ -28,3 +31,16 @@ def no_observer_left_behind() -> Iterator[None]:
     yield
     for observer in set(_living) - before:
         observer.shutdown(0)
+
+
+def program(code: str, *arguments: object, python: str = sys.executable, timeout: float = 30, **env: str) -> SimpleNamespace:
+    """What a Python of its own printed that ran *code*, its last words, and how it ended."""
+    command = [python, "-X", "faulthandler", "-c", code, *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, env=os.environ | env, check=False)
+    return SimpleNamespace(out=done.stdout, err=done.stderr, code=done.returncode, lines=done.stdout.splitlines())
+
+
+@pytest.fixture(scope="session")
+def run() -> Callable[..., SimpleNamespace]:
+    """A runner of programs in a Python of their own."""
+    return program

@@ -1,10 +1,7 @@
-"""Time and ids in the test's hand, exchanges as a client would have made them, exporters that do as they are told, other processes."""
+"""Time and ids in the test's hand, exchanges as a client would have made them, exporters that do as they are told."""
 
 import itertools
 import json
-import os
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
@@ -120,13 +117,6 @@ def captured(made: Exchange, *, after: Captured | None = None, scope: Scope | No
     return Captured(made, scope, scope.span_id if scope else None, next_serial(), after.serial if after else 0)
 
 
-def program(code: str, *arguments: object, python: str = sys.executable, timeout: float = 30, **env: str) -> SimpleNamespace:
-    """What a Python of its own printed that ran *code*, its last words, and how it ended."""
-    command = [python, "-X", "faulthandler", "-c", code, *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, env=os.environ | env, check=False)
-    return SimpleNamespace(out=done.stdout, err=done.stderr, code=done.returncode, lines=done.stdout.splitlines())
-
-
 @pytest.fixture
 def hands() -> Hands:
     """A clock that the test moves."""
@@ -172,9 +162,3 @@ def observe() -> Iterator[Callable[..., Observer]]:
 def memory() -> MemoryExporter:
     """Records in memory."""
     return MemoryExporter()
-
-
-@pytest.fixture(scope="session")
-def run() -> Callable[..., SimpleNamespace]:
-    """A runner of programs in a Python of their own."""
-    return program

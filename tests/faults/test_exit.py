@@ -17,35 +17,43 @@ def configured(**settings):
 
 
 @pytest.fixture
-def ends(run):
-    """Run the rest of a program that begins as above."""
-    return lambda code, *arguments, **options: run(BEGIN + code, *arguments, **options)
+def ends(run, row):
+    """Run the rest of a program that begins as above; *fault* is its row of the matrix, *captured* how many records it makes."""
+
+    def program(code, *, fault=None, captured=None):
+        done = run(BEGIN + code, timeout=60)
+        if fault is not None:
+            row(*fault)(captured=captured).arrived(line for line in done.lines if line.isalpha())
+        return done
+
+    return program
 
 
 def test_a_clean_end(ends):
     """The last statement was the last."""
-    done = ends("configured(); steps('a', 'b')")
+    done = ends("configured(); steps('a', 'b')", fault=(19, "a clean end"), captured=2)
 
     assert (0, ["a", "b"], "") == (done.code, done.lines, done.err)
 
 
 def test_sys_exit(ends):
     """Its code is the application's."""
-    done = ends("configured(); steps('a'); sys.exit(3)")
+    done = ends("configured(); steps('a'); sys.exit(3)", fault=(19, "sys.exit"), captured=1)
 
     assert (3, ["a"], "") == (done.code, done.lines, done.err)
 
 
 def test_an_unhandled_exception(ends):
     """One traceback, the application's own."""
-    done = ends("configured(); steps('a'); raise ValueError('mine')")
+    done = ends("configured(); steps('a'); raise ValueError('mine')", fault=(19, "an unhandled exception"), captured=1)
 
     assert (1, ["a"], 1, "ValueError: mine") == (done.code, done.lines, done.err.count("Traceback"), done.err.splitlines()[-1])
 
 
 def test_a_thread_that_outlives_the_main_one(ends):
     """It is not a daemon: the process waits for it, and so do its records."""
-    done = ends("configured(); threading.Timer(0.2, steps, ['late']).start(); steps('a')")
+    fault = (19, "the last thread that is no daemon ends after the main one")
+    done = ends("configured(); threading.Timer(0.2, steps, ['late']).start(); steps('a')", fault=fault, captured=2)
 
     assert (0, ["a", "late"], "") == (done.code, done.lines, done.err)
 
@@ -74,23 +82,31 @@ def test_no_record_at_all(ends):
 
 def test_the_first_record_of_all_in_an_exit_handler(ends):
     """No thread can be counted on any more, and no handler of ours: it goes out at once, in the caller's thread."""
-    done = ends("""
+    done = ends(
+        """
 @atexit.register
 def late():
     with llm_observe.scope('job', observer=configured()):
         steps('first', 'second')
-""")
+""",
+        fault=(20, "first capture inside atexit, observer made there"),
+        captured=3,
+    )
 
     assert (0, ["first", "second", "job"], "") == (done.code, done.lines, done.err)
 
 
 def test_the_first_record_in_an_exit_handler_of_an_observer_there_was(ends):
     """It was configured in time and never used."""
-    done = ends("""
+    done = ends(
+        """
 atexit.register(steps, 'before')
 configured()
 atexit.register(steps, 'late')
-""")
+""",
+        fault=(20, "first capture inside atexit, observer made before"),
+        captured=1,
+    )
 
     assert (0, ["late"], "") == (done.code, done.lines, done.err)
 

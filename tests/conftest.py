@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from llm_observe._runtime.observer import _living
+from llm_observe._runtime.ending import living
 from llm_observe.settings import PREFIX
 
 # A shell that starts us in the background has us ignore Ctrl-C, and whatever we start inherits that: what is to end by it would hang.
@@ -27,9 +27,9 @@ def no_settings_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def no_observer_left_behind() -> Iterator[None]:
     """The observers that a test brought about end with it: the next one finds none of their threads."""
-    before = set(_living)
+    before = set(living)
     yield
-    for observer in set(_living) - before:
+    for observer in set(living) - before:
         observer.shutdown(0)
 
 

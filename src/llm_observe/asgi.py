@@ -44,7 +44,7 @@ class LLMObserveMiddleware:
         self._given, self._settings = observer, settings
         self._own: Observer | None = None
         self._server: App | None = None
-        self.observer.prepare()
+        self.observer.prepare(serving=True)
 
     @property
     def observer(self) -> Observer:
@@ -106,11 +106,17 @@ class LLMObserveMiddleware:
         return None
 
     async def _lifespan(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
-        self.observer.start()
+        observer = self.observer.start()
+        observer.prepare(serving=True)
 
         async def drained(message: Message) -> None:
-            if message["type"] in {"lifespan.shutdown.complete", "lifespan.shutdown.failed", "lifespan.startup.failed"}:
+            if message["type"] == "lifespan.startup.complete":
+                observer.lifespans += 1
+            elif message["type"] == "lifespan.startup.failed":
                 await self._drain()
+            elif message["type"] in {"lifespan.shutdown.complete", "lifespan.shutdown.failed"}:
+                await self._drain()
+                observer.lifespans -= 1
             await send(message)
 
         await self.app(scope, receive, drained)

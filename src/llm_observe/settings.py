@@ -73,6 +73,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     batch_age: Annotated[float, Meta(description="seconds the first record of a batch may wait for company", ge=0, le=DAY)] = 1.0
     retry_window: Annotated[float, Meta(description="seconds a failed attempt waits for the client's retry", ge=0, le=DAY)] = 60.0
     drain_timeout: Annotated[float, Meta(description="seconds a drain may take at shutdown", ge=0, le=DAY)] = 5.0
+    install_signal_handlers: Annotated[
+        bool | None, Meta(description="whether SIGTERM brings out what is in memory; left out, it does in web applications")
+    ] = None
     request_id_header: Annotated[str, Meta(description="header that carries the request id, in and out", pattern=r"^[A-Za-z0-9-]+$")] = (
         "x-request-id"
     )

@@ -41,7 +41,7 @@ class LLMObserveWSGI:
         self._observer = Observer(**settings) if settings else observer
         self._server: Any = None
         self.instrumented: Callable[[], bool] = lambda: instrumented(app)
-        self.observer.prepare()
+        self.observer.prepare(serving=True)
 
     @property
     def observer(self) -> Observer:

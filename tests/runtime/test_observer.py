@@ -7,7 +7,7 @@ import threading
 import pytest
 
 import llm_observe
-from llm_observe._runtime import default
+from llm_observe._runtime import default, ending
 from llm_observe._runtime import observer as observers
 from llm_observe._runtime.default import existing, swapped
 from llm_observe._runtime.observer import Observer
@@ -179,28 +179,28 @@ def test_it_starts_with_the_first_record(observe, memory):
 
 def test_an_observer_that_is_gone_is_not_looked_for_at_the_end(memory):
     """The exit handlers hold none alive."""
-    observers._at_thread_exit(lambda: None)
-    observers._at_exit(lambda: None)
+    ending.at_thread_exit(lambda: None)
+    ending.at_exit(lambda: None)
 
-    assert not observers.exiting()
+    assert not ending.exiting()
 
 
 def test_the_two_exit_handlers_share_their_time(observe, memory, monkeypatch):
     """What the first one took the second one does not have."""
-    monkeypatch.setattr(observers, "_exit_began", [])
+    monkeypatch.setattr(ending, "_exit_began", [])
     observer = observe(memory)
     with llm_observe.scope("x", observer=observer):
         pass
-    first = observers._time_left(observer)
-    observers._exit_began[0] -= 1.5
-    second = observers._time_left(observer)
-    observers._exit_began[0] -= 10
+    first = ending.time_left(observer)
+    ending._exit_began[0] -= 1.5
+    second = ending.time_left(observer)
+    ending._exit_began[0] -= 10
 
-    assert (True, True, 0.05) == (1.9 < first <= 2.0, second < 0.51, observers._time_left(observer))
-    observers._at_thread_exit(lambda: observer)
-    observers._at_exit(lambda: observer)
+    assert (True, True, 0.05) == (1.9 < first <= 2.0, second < 0.51, ending.time_left(observer))
+    ending.at_thread_exit(lambda: observer)
+    ending.at_exit(lambda: observer)
     assert (["x"], True) == (names(memory), observer.closed)
-    observers._at_thread_exit(lambda: observer)
+    ending.at_thread_exit(lambda: observer)
 
 
 def test_in_the_last_moments_items_bring_themselves_out(observe, told, monkeypatch):
@@ -209,7 +209,7 @@ def test_in_the_last_moments_items_bring_themselves_out(observe, told, monkeypat
     def too_late(*args):
         raise RuntimeError("can't register atexit after shutdown")
 
-    monkeypatch.setattr(observers, "_exit_began", [])
+    monkeypatch.setattr(ending, "_exit_began", [])
     monkeypatch.setattr(threading, "_register_atexit", too_late)
     observer = observe(told, batch_age=60).start()
     with llm_observe.scope("a", observer=observer), llm_observe.step("b"):
@@ -226,7 +226,7 @@ def test_where_threads_cannot_be_started_either_the_caller_does_the_work(observe
     def too_late(*args):
         raise RuntimeError("can't create new thread at interpreter shutdown")
 
-    monkeypatch.setattr(observers, "_exit_began", [])
+    monkeypatch.setattr(ending, "_exit_began", [])
     monkeypatch.setattr(threading, "_register_atexit", too_late)
     monkeypatch.setattr(threading.Thread, "start", too_late)
     observer = observe(told, batch_age=60)
@@ -323,7 +323,7 @@ def test_after_a_shutdown_the_next_use_makes_a_new_one(no_default, memory, monke
 
     assert (True, None is not numbers, False) == (before is not after, before.closed, after.closed)
     after.shutdown()
-    monkeypatch.setattr(observers, "_exit_began", [0.0])
+    monkeypatch.setattr(ending, "_exit_began", [0.0])
     assert after is default.default()
 
 
@@ -371,7 +371,7 @@ def test_a_forked_observer_starts_empty(observe, told):
     for _ in range(3):
         with llm_observe.scope("parents", observer=observer):
             pass
-    observers._in_child()
+    ending._in_child()
     with llm_observe.scope("childs", observer=observer):
         pass
     observer.flush()

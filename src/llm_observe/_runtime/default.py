@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from llm_observe._runtime.observer import Observer, exiting
+from llm_observe._runtime.ending import exiting
+from llm_observe._runtime.observer import Observer
 from llm_observe._runtime.stats import Stats
 
 _lock = threading.Lock()

@@ -2,27 +2,23 @@
 
 import atexit
 import itertools
-import os
 import threading
 import time
 import weakref
 from types import TracebackType
 from typing import Any, Self
 
-from llm_observe._runtime import clock as clocks
-from llm_observe._runtime import plugs
+from llm_observe._runtime import ending, plugs
 from llm_observe._runtime.around import Around
 from llm_observe._runtime.clock import Clock, Ids
 from llm_observe._runtime.guard import Guard
 from llm_observe._runtime.handover import Handover, Item
 from llm_observe._runtime.items import ALL, Flush, Settle, last_attempt
-from llm_observe._runtime.stats import Stats
+from llm_observe._runtime.stats import Stats, settled
 from llm_observe.processors.content import content
 from llm_observe.processors.cost import Pricing
 from llm_observe.processors.truncation import truncation
 from llm_observe.settings import Settings, checked, resolve
-
-_living: "weakref.WeakSet[Observer]" = weakref.WeakSet()
 
 
 class Observer:
@@ -52,9 +48,11 @@ class Observer:
         self.around = Around() if self.settings.otel and self.settings.enabled else None
         self.propagate = self.settings.propagate
         self.closed = False
+        self.lifespans = 0  # that are open: they will say when it is time to drain
         self._started = False
+        self._patience = 0.0  # seconds left for waiting, once the process has been told to end
         self._make()
-        _living.add(self)
+        ending.living.add(self)
 
     @property
     def enabled(self) -> bool:
@@ -102,7 +100,7 @@ class Observer:
             self.meters,
             self.stats,
         )
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal's handler may come back to it
 
     # --- life ----------------------------------------------------------------------------------------------------
 
@@ -116,17 +114,26 @@ class Observer:
                 self.guard.caught(error, "starting the sink")
         return self
 
-    def prepare(self) -> None:
-        """Install the hooks and the exit handler; the thread starts with the first record. Safe to call twice."""
-        if self.closed or not self.enabled or not self._first():
+    def prepare(self, *, serving: bool = False) -> None:
+        """Install the hooks and the exit handlers; the thread starts with the first record. Safe to call twice.
+
+        *serving*: for a web application, whose process as a rule ends by SIGTERM.
+        """
+        if self.closed or not self.enabled:
             return
+        if serving:
+            ending.heed_signals(self, serving=True)
+        if not self._first():
+            return
+        if not serving:
+            ending.heed_signals(self, serving=False)
         plugs.hook()
         me = weakref.ref(self)
         # Before the thread pools close, while threads can still be started: see threading._shutdown.
         register = getattr(threading, "_register_atexit", None)
         if register is not None:
             try:
-                register(_at_thread_exit, me)
+                register(ending.at_thread_exit, me)
             except RuntimeError:  # the end has begun, and what is registered now is not called any more: each item brings itself out
                 self.hand_over = self._hand_over_at_once  # type: ignore[method-assign]
                 return  # no thread pool can even be imported now
@@ -134,7 +141,7 @@ class Observer:
             from llm_observe._runtime import threads
 
             threads.install()
-        atexit.register(_at_exit, me)
+        atexit.register(ending.at_exit, me)
 
     def _first(self) -> bool:
         """Whether this is the first start: true once."""
@@ -163,9 +170,35 @@ class Observer:
         """:meth:`hand_over` in a process that is about to be gone: in the caller's thread and time, as there is no other."""
         try:
             self.handover.put(item)
-            self.sink.bring_out(_time_left(self))
+            self.sink.bring_out(ending.time_left(self))
         except Exception as error:
             self.guard.caught(error, "the hand-over")
+
+    def leave(self) -> None:
+        """Bring out what there is, and from now on each record when it comes: for a process that may end without another word.
+
+        It waits for the exporters, for as long as the ``drain_timeout`` setting says in all. With a lifespan open there is no need.
+        """
+        if self.closed or not self.enabled or self.lifespans:
+            return
+        self._patience = self.settings.drain_timeout
+        self.hand_over = self._hand_over_and_wait  # type: ignore[method-assign]
+        self._wait()
+
+    def _hand_over_and_wait(self, item: Item) -> None:
+        """:meth:`hand_over` in a process that has been told to end. What belongs to a request waits with it."""
+        try:
+            self.handover.put(item)
+            if getattr(item, "scope", None) is None:
+                self._wait()
+        except Exception as error:
+            self.guard.caught(error, "the hand-over")
+
+    def _wait(self) -> None:
+        if self._patience > 0 and not self.sink.working_here:
+            began = time.monotonic()
+            self.flush(self._patience, final=True)
+            self._patience -= time.monotonic() - began
 
     def flush(self, timeout: float = 5.0, *, final: bool = False) -> bool:
         """Wait until all that happened so far has been exported, or dropped and counted; at most *timeout* seconds.
@@ -195,12 +228,15 @@ class Observer:
         What could not leave in time is counted as ``shutdown_deadline``. Safe to call twice and from any thread. Afterwards nothing
         is recorded any more.
         """
+        timeout = self.settings.drain_timeout if timeout is None else timeout
         with self._lock:
             first, self.closed = not self.closed, True
-        if first:
-            if self.sink.running or len(self.handover) or self.sink.assembler.pending:
-                self.sink.stop(self.settings.drain_timeout if timeout is None else timeout)
-            self.handover.closed = True
+        if not first:
+            self.sink.join(timeout)
+        elif self.enabled and (self._started or len(self.handover) or any(hasattr(one, "aclose") for one in self.exporters)):
+            self.sink.stop(timeout)
+        self.handover.closed = True
+        ending.closed()
         return self.stats()
 
     drain = shutdown
@@ -235,6 +271,10 @@ class Observer:
         upstream = {reason: count for reason, count in lost.items() if count}
         gone = assembler.folded + assembler.ignored + self.sink.filtered
         captured = handover.accepted + sum(handover.dropped.values()) - gone
+        exporters = {
+            name: channel.stats(captured=captured, upstream_dropped=upstream, upstream_waiting=waiting + assembler.pending)
+            for name, channel in self.channels.items()
+        }
         return Stats(
             accepted=handover.accepted,
             waiting=waiting,
@@ -248,10 +288,7 @@ class Observer:
             errors=self.guard.errors,
             restarts=self.sink.restarts,
             running=self.sink.running,
-            exporters={
-                name: channel.stats(captured=captured, upstream_dropped=upstream, upstream_waiting=waiting + assembler.pending)
-                for name, channel in self.channels.items()
-            },
+            exporters={name: settled(one) for name, one in exporters.items()} if self.sink.abandoned else exporters,
         )
 
     def _forked(self) -> None:
@@ -259,41 +296,3 @@ class Observer:
         inherited = self.handover.accepted - self.handover.taken + self.assembler.pending
         self._make()
         self.handover.dropped["forked_child"] = inherited
-
-
-EXIT = 2.0  # seconds the end of a process may wait for us, at the most (reliability.md, 2)
-_exit_began: list[float] = []
-
-
-def exiting() -> bool:
-    """Whether the process is on its way out, and observers have been or are being closed."""
-    return bool(_exit_began)
-
-
-def _time_left(observer: Observer) -> float:
-    """What remains of the time an exit may take: the two handlers share it."""
-    if not _exit_began:
-        _exit_began.append(time.monotonic())
-    return max(0.05, min(EXIT, observer.settings.drain_timeout) - (time.monotonic() - _exit_began[0]))
-
-
-def _at_thread_exit(me: "weakref.ref[Observer]") -> None:
-    observer = me()
-    if observer is not None and not observer.closed:
-        observer.flush(_time_left(observer))
-
-
-def _at_exit(me: "weakref.ref[Observer]") -> None:
-    observer = me()
-    if observer is not None:
-        observer.shutdown(_time_left(observer))
-
-
-def _in_child() -> None:
-    clocks.reseed()
-    for observer in list(_living):
-        observer._forked()  # noqa: SLF001 - one file
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_in_child)

@@ -37,6 +37,7 @@ BREATH = 0.0001  # seconds of rest: long enough for a waiting thread to wake and
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 20.0  # seconds before the loop starts anew after a failure: three times a minute at most
 TELLING = 0.5  # seconds between two looks of the meters at our own numbers
 LONGEST_CLOSE = 0.4  # seconds that exporters have to close
+GRACE = 0.5  # seconds that a stop may last beyond its time
 
 
 class Sink:
@@ -61,6 +62,7 @@ class Sink:
         self._hand: deque[object] = deque()  # taken, and not worked on yet
         self._orders: list[Flush] = []
         self._thread: threading.Thread | None = None
+        self._worker = 0  # the thread that does the work, by its ident
         self._starting = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._wakeup: asyncio.Event | None = None
@@ -75,6 +77,16 @@ class Sink:
     def running(self) -> bool:
         """Whether the thread is there."""
         return self._thread is not None and self._thread.is_alive()
+
+    @property
+    def working_here(self) -> bool:
+        """Whether the thread that asks is the one that does the work: it cannot wait for itself."""
+        return threading.get_ident() == self._worker
+
+    @property
+    def abandoned(self) -> bool:
+        """Whether its time is up and it is still at work: something that it called does not return."""
+        return self._stop_at is not None and time.monotonic() > self._stop_at + GRACE and not self._gone.is_set()
 
     def wake(self) -> None:
         """Have the sink look at the hand-over now; starts its thread if there is none. Any thread may call it."""
@@ -109,7 +121,12 @@ class Sink:
                     self._run()
                 return
         self.wake()
-        self._gone.wait(timeout + 0.5)
+        self.join(timeout)
+
+    def join(self, timeout: float) -> None:
+        """Wait for the end of a stop that somebody ordered: at most *timeout* seconds, and no longer than the stop itself may take."""
+        if self._stop_at is not None and not self.working_here:
+            self._gone.wait(max(0.0, min(timeout, self._stop_at - time.monotonic()) + GRACE))
 
     def bring_out(self, timeout: float) -> None:
         """Bring out what is there within *timeout* seconds, and be ready for more: for a process that runs no exit handlers any more."""
@@ -128,6 +145,7 @@ class Sink:
 
     def _in_context(self) -> None:
         frame.set(SUPPRESSED)
+        self._worker = threading.get_ident()
         pause = FIRST_PAUSE
         try:
             while not self._finished and not self._late():
@@ -141,6 +159,7 @@ class Sink:
                     self._stopping.wait(pause)
         finally:
             self._loop = self._wakeup = self._thread = None
+            self._worker = 0
             self.handover.asleep = True
             if self._stop_at is not None:
                 self.handover.closed = True

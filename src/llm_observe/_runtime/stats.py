@@ -27,6 +27,14 @@ class ExporterStats(msgspec.Struct, frozen=True, kw_only=True):
         return self.captured == self.exported + self.spooled + self.queued + self.in_flight + sum(self.dropped.values())
 
 
+def settled(stats: ExporterStats) -> ExporterStats:
+    """*stats* where nothing more will come: whatever is not out and not dropped has missed the deadline."""
+    lost = stats.captured - stats.exported - stats.spooled - sum(stats.dropped.values())
+    reason = "shutdown_deadline"
+    dropped = {**stats.dropped, reason: stats.dropped.get(reason, 0) + lost} if lost else stats.dropped
+    return msgspec.structs.replace(stats, queued=0, in_flight=0, dropped=dropped)
+
+
 class Stats(msgspec.Struct, frozen=True, kw_only=True):
     """An observer in numbers.
 

@@ -4,6 +4,7 @@ The body decides what it is: ``stream: true`` may be answered with a JSON error,
 the read that completed it.
 """
 
+import itertools
 from typing import Any, Protocol
 
 import msgspec
@@ -105,10 +106,9 @@ def _events(data: bytes, pieces: list[bytes], reads: list[int]) -> tuple[list[by
         return sse.events(data), []
     if b"\r" in data:
         return _fed(sse.Sse(), pieces, reads)
-    events = sse.events(data)
-    if len(events) == len(pieces) == len(reads) == data.count(b"\n\n") and all(piece.endswith(b"\n\n") for piece in pieces):
-        return events, reads  # each read is one event, as most servers send them
     events, ends = sse.located(data)
+    if len(reads) == len(ends) and ends == list(itertools.accumulate(map(len, pieces))):
+        return events, reads  # each read is one event, as most servers send them
     times, arrived, read = [], 0, -1
     for end in ends:
         while arrived < end and read + 1 < len(pieces):

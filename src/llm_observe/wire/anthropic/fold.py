@@ -26,11 +26,15 @@ class Block:
         """One more delta. Whether it has something of the answer in it."""
         kind = text(delta.get("type"))
         if kind in _DELTAS and type(piece := delta.get(_DELTAS[kind][0])) is str:
-            self.pieces.setdefault(kind, []).append(piece)
-            return bool(piece)
+            return self.say(kind, piece)
         if kind == "citations_delta":
             self.citations.append(delta.get("citation"))
         return False
+
+    def say(self, kind: str, piece: str) -> bool:
+        """:meth:`add` for a delta that is a piece of this *kind* and nothing else."""
+        self.pieces.setdefault(kind, []).append(piece)
+        return bool(piece)
 
     def whole(self) -> Document:
         """The block, as a plain answer has it."""

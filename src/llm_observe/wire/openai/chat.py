@@ -11,6 +11,7 @@ from typing import Any
 from llm_observe.records import AnyPart, Error, Exchange
 from llm_observe.wire.answer import Answer, Asked, error_of, unread_reason
 from llm_observe.wire.jsonio import MALFORMED, Document, items, load, mapping, text
+from llm_observe.wire.openai.chunk import usual
 from llm_observe.wire.openai.fold import Folded
 from llm_observe.wire.openai.parameters import call_request, output_form
 from llm_observe.wire.openai.parts import message_of, output_parts, sources_of
@@ -75,6 +76,20 @@ def streamed(events: Sequence[bytes], exchange: Exchange) -> Answer:
     done, unread = False, 0
     first_content: int | None = None
     for place, event in enumerate(events):
+        if chunk := usual(event):
+            said_id = said_id or chunk.id
+            model = model or chunk.model
+            if chunk.system_fingerprint:
+                said["system_fingerprint"] = chunk.system_fingerprint
+            if chunk.service_tier:
+                said["service_tier"] = chunk.service_tier
+            (choice,) = chunk.choices
+            folded = choices.get(choice.index)
+            if folded is None:
+                folded = choices[choice.index] = Folded()
+            if folded.say(choice.delta.content, choice.delta.reasoning_content) and first_content is None:
+                first_content = place
+            continue
         if event == DONE:
             done = True
             continue

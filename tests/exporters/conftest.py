@@ -122,7 +122,8 @@ class Server:
         self._listening = socket.create_server(("127.0.0.1", 0))
         self._opened: list[socket.socket] = []
         self.port = self._listening.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}/records"
+        self.base = f"http://127.0.0.1:{self.port}"
+        self.url = f"{self.base}/records"
         self._accepting = threading.Thread(target=self._accept)
         self._accepting.start()
 

@@ -40,18 +40,6 @@ def no_environment(monkeypatch):
     monkeypatch.delenv("OTEL_EXPORTER_OTLP_ENDPOINT", raising=False)
 
 
-@pytest.fixture
-def collector(serve):
-    """A collector that gives these answers, and where it is."""
-
-    def start(*answers):
-        server = serve(*answers)
-        server.base = f"http://127.0.0.1:{server.port}"
-        return server
-
-    return start
-
-
 def received(server):
     """The spans that *server* was sent."""
     requests = [ExportTraceServiceRequest.FromString(body) for _, _, body in server.requests]
@@ -66,9 +54,9 @@ def kind(value):
     return KINDS[which]
 
 
-def test_a_collector_reads_what_the_conventions_say(make, send, collector):
+def test_a_collector_reads_what_the_conventions_say(make, send, serve):
     """Every attribute of a call has the name and the type of the table; there is no other of theirs."""
-    server = collector(200)
+    server = serve(200)
     said = (Message(role="user", parts=(Text(content="hello"),)),)
     call = make.call(
         status="error",
@@ -103,18 +91,18 @@ def test_a_collector_reads_what_the_conventions_say(make, send, collector):
 @pytest.mark.parametrize(
     ("below", "path"), [("", "/v1/traces"), ("/", "/v1/traces"), ("/base", "/base/v1/traces"), ("/v1/traces", "/v1/traces")]
 )
-def test_traces_have_their_path_below_the_address(make, send, collector, below, path):
+def test_traces_have_their_path_below_the_address(make, send, serve, below, path):
     """As the specification has it for the address of a collector."""
-    server = collector(200)
+    server = serve(200)
 
     send(exporters.from_url(f"otlp+{server.base}{below}"), make.batch(make.call()))
 
     assert f"POST {path} HTTP/1.1" == server.requests[0][0]
 
 
-def test_the_environment_says_where_and_with_which_headers(make, send, collector, monkeypatch):
+def test_the_environment_says_where_and_with_which_headers(make, send, serve, monkeypatch):
     """OTEL_EXPORTER_OTLP_ENDPOINT, _HEADERS and _COMPRESSION are the SDK's own."""
-    server = collector(200)
+    server = serve(200)
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", server.base)
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "x-key=1")
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip")
@@ -126,9 +114,9 @@ def test_the_environment_says_where_and_with_which_headers(make, send, collector
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
-def test_a_collector_that_cannot_now_is_asked_once_and_again_by_us(make, send, collector, answered, status):
+def test_a_collector_that_cannot_now_is_asked_once_and_again_by_us(make, send, serve, answered, status):
     """The SDK's own waiting is off: when to come again is told, with what the collector said."""
-    server = collector(answered(status, b"busy", retry_after=7))
+    server = serve(answered(status, b"busy", retry_after=7))
 
     with pytest.raises(errors.RetryLater, match=f"/v1/traces answered {status}: busy") as caught:
         send(OtelExporter(server.base), make.batch(make.call()))
@@ -137,9 +125,9 @@ def test_a_collector_that_cannot_now_is_asked_once_and_again_by_us(make, send, c
 
 
 @pytest.mark.parametrize("status", [302, 400, 405, 413])
-def test_a_collector_that_never_will_has_the_batch_dropped(make, send, collector, answered, status):
+def test_a_collector_that_never_will_has_the_batch_dropped(make, send, serve, answered, status):
     """What is wrong with it stays wrong; nobody is followed to elsewhere."""
-    server = collector(answered(status, location="/elsewhere"))
+    server = serve(answered(status, location="/elsewhere"))
 
     with pytest.raises(errors.Rejected, match=f"answered {status}"):
         send(OtelExporter(server.base), make.batch(make.call()))
@@ -147,10 +135,10 @@ def test_a_collector_that_never_will_has_the_batch_dropped(make, send, collector
     assert 1 == len(server.requests)
 
 
-def test_spans_that_a_collector_refuses_are_counted(make, send, collector, answered):
+def test_spans_that_a_collector_refuses_are_counted(make, send, serve, answered):
     """It takes the others: that is no failure of the batch."""
     body = ExportTraceServiceResponse(partial_success=ExportTracePartialSuccess(rejected_spans=1, error_message="too old"))
-    server = collector(answered(200, body.SerializeToString()))
+    server = serve(answered(200, body.SerializeToString()))
 
     with pytest.raises(errors.Rejected, match="refused 1 spans: too old") as caught:
         send(OtelExporter(server.base), make.batch(make.call(), make.step()))
@@ -167,9 +155,9 @@ def test_nobody_there_is_no_reason_to_lose_anything(make, send):
         send(OtelExporter(f"http://127.0.0.1:{port}"), make.batch(make.call()))
 
 
-def test_an_exporter_that_was_closed_opens_again(make, send, collector):
+def test_an_exporter_that_was_closed_opens_again(make, send, serve):
     """An application's lifespan may come a second time."""
-    server = collector(200)
+    server = serve(200)
     exporter = OtelExporter(server.base)
 
     send(exporter, make.batch(make.call()))
@@ -181,9 +169,9 @@ def test_an_exporter_that_was_closed_opens_again(make, send, collector):
     assert ["chat gpt-x", "once", "twice"] == [span.name for span in received(server)]
 
 
-def test_a_collector_that_was_away_gets_everything_once(collector):
+def test_a_collector_that_was_away_gets_everything_once(serve):
     """503, then 200: the observer's own channel comes again with the same spans, and nothing is lost or counted twice."""
-    server = collector(503, 200)
+    server = serve(503, 200)
 
     with Observer(exporters=[f"otlp+{server.base}"]) as observer:
         with scope("job", observer=observer):
@@ -196,26 +184,27 @@ def test_a_collector_that_was_away_gets_everything_once(collector):
     assert (1, {}) == (stats.exported, {reason: count for reason, count in stats.dropped.items() if count})
 
 
-def test_what_is_not_sampled_is_not_sent(make, send, collector):
+def test_what_is_not_sampled_is_not_sent(make, send, serve):
     """A batch with nothing in it is no request."""
-    server = collector(200)
+    server = serve(200)
 
     send(OtelExporter(server.base), make.batch(make.call(sampled=False)))
 
     assert [] == server.requests
 
 
-def test_our_own_traffic_is_neither_recorded_nor_traced(collector):
+def test_our_own_traffic_is_neither_recorded_nor_traced(serve):
     """Hooks on `requests`, ours or an instrumentation's, see nothing of the export."""
     from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 
     from llm_observe._runtime.scope import SUPPRESSED, frame
 
     seen = []
-    server = collector(200)
+    server = serve(200)
     exporter = OtelExporter(server.base)
-    inner = exporter._out
-    exporter._out = lambda spans: (seen.append((frame.get() is SUPPRESSED, is_instrumentation_enabled())), inner(spans))[1]
+    ((way, *_),) = exporter._ways
+    inner = way._out
+    way._out = lambda spans: (seen.append((frame.get() is SUPPRESSED, is_instrumentation_enabled())), inner(spans))[1]
 
     with Observer(exporters=[exporter]) as observer, scope("job", observer=observer):
         pass
@@ -223,9 +212,9 @@ def test_our_own_traffic_is_neither_recorded_nor_traced(collector):
     assert [(True, False)] == seen
 
 
-def test_a_call_goes_the_whole_way_in_openinferences_words(make, send, collector):
+def test_a_call_goes_the_whole_way_in_openinferences_words(make, send, serve):
     """The dialect is in the URL."""
-    server = collector(200)
+    server = serve(200)
     call = msgspec.structs.replace(make.call(), request=CallRequest(model="gpt-x"))
 
     send(exporters.from_url(f"otlp+{server.base}?dialect=openinference"), make.batch(call))

@@ -16,6 +16,7 @@ Value = str | bool | int | float | tuple[str, ...]
 
 PREFIX = "gen_ai."
 OWN = "llm_observe."
+DETAILS, EXCEPTION = "gen_ai.client.inference.operation.details", "gen_ai.client.operation.exception"  # events
 
 # Where a field goes, with all below it, that is not under the prefix by its own path. None: it is no attribute.
 PLACES: dict[str, str | None] = {
@@ -37,7 +38,7 @@ PLACES: dict[str, str | None] = {
 OPENAI = "openai."
 _OPENAIS = {"openai", "azure.ai.openai"}  # providers whose telemetry has attributes under that prefix
 _APIS = {"openai.chat": "chat_completions", "openai.responses": "responses"}
-_INT64 = range(-(2**63), 2**63)
+INT64 = range(-(2**63), 2**63)
 
 
 def attributes(record: AnyRecord) -> dict[str, Value]:
@@ -63,7 +64,7 @@ def plain(value: Any) -> Value:
     if isinstance(value, bool | float):
         return value
     if isinstance(value, int):
-        return int(value) if value in _INT64 else str(value)
+        return int(value) if value in INT64 else str(value)
     if isinstance(value, list | tuple) and value and all(isinstance(one, str) for one in value):
         return tuple(str(plain(one)) for one in value)
     return json(value)

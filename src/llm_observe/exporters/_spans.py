@@ -9,6 +9,7 @@ import importlib.metadata
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
+from typing import Any
 
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Event, ReadableSpan
@@ -31,23 +32,22 @@ class Spans:
 
     def __init__(self, resource: Resource, attributes: Attributes, *, attempts: bool, events: bool) -> None:
         self._attributes, self._attempts, self._events = attributes, attempts, events
-        self._scope = InstrumentationScope("llm_observe", _version())
-        self._resource = functools.lru_cache(maxsize=64)(lambda service: _named(resource, service))
+        self._scope, self._resource = here(), by_service(resource)
 
     def of(self, record: AnyRecord) -> Iterator[ReadableSpan]:
         """The spans of *record*: its own, and those of its attempts where there were several."""
         start = nanoseconds(record.started_at)
         end = start + round(record.duration * 1e9)
         resource = self._resource(record.service)
-        context = _context(record.trace_id, record.span_id)
-        failed = record.error is not None and record.status != "cancelled"
+        context = context_of(record.trace_id, record.span_id)
+        failed = has_failed(record)
         yield ReadableSpan(
             _name(record),
             context=context,
             parent=_parent(record),
             resource=resource,
-            attributes={name: value for name, value in self._attributes(record).items() if failed or name != "error.type"},
-            events=[_exception(record, end)] if failed and self._events else [],
+            attributes=told(self._attributes(record), failed=failed),
+            events=[Event("exception", exception(record), end)] if failed and self._events else [],
             kind=_kind(record),
             status=Status(StatusCode.ERROR, _words(record)) if failed else Status(StatusCode.UNSET),
             start_time=start,
@@ -62,7 +62,7 @@ class Spans:
         start = nanoseconds(attempt.started_at)
         return ReadableSpan(
             "POST",
-            context=_context(call.trace_id, blake2b(f"{call.span_id}.{number}".encode(), digest_size=8).hexdigest()),
+            context=context_of(call.trace_id, blake2b(f"{call.span_id}.{number}".encode(), digest_size=8).hexdigest()),
             parent=parent,
             resource=resource,
             attributes=_facts(call, attempt, number),
@@ -79,7 +79,36 @@ def nanoseconds(instant: datetime) -> int:
     return (instant - EPOCH) // timedelta(microseconds=1) * 1000
 
 
-def _context(trace_id: str, span_id: str, *, remote: bool = False) -> SpanContext:
+def has_failed(record: AnyRecord) -> bool:
+    """Whether *record* is of a failure: who did not want to wait any longer has seen none."""
+    return record.error is not None and record.status != "cancelled"
+
+
+def told(attributes: Mapping[str, Value], *, failed: bool) -> dict[str, Any]:
+    """*attributes* as a span or an event has them: it is of an error where it *failed*, and nowhere else."""
+    return {name: value for name, value in attributes.items() if failed or name != "error.type"}
+
+
+def exception(record: AnyRecord) -> dict[str, Value]:
+    """What went wrong in *record*, as OpenTelemetry describes an exception."""
+    said: dict[str, Value] = {"exception.type": record.error.type if record.error else "_OTHER"}
+    if words := _words(record):
+        said["exception.message"] = words
+    return said
+
+
+def here() -> InstrumentationScope:
+    """Who tells all this."""
+    return InstrumentationScope("llm_observe", _version())
+
+
+def by_service(resource: Resource) -> Callable[[str | None], Resource]:
+    """*resource* as it is for records of one service and another."""
+    return functools.lru_cache(maxsize=64)(lambda service: _named(resource, service))
+
+
+def context_of(trace_id: str, span_id: str, *, remote: bool = False) -> SpanContext:
+    """The place of a span in its trace, as spans and log records have it."""
     return SpanContext(int(trace_id, 16), int(span_id, 16), is_remote=remote, trace_flags=SAMPLED)
 
 
@@ -87,7 +116,7 @@ def _parent(record: AnyRecord) -> SpanContext | None:
     if record.parent_id is None:
         return None
     remote = isinstance(record, Request) and record.http is not None
-    return _context(record.trace_id, record.parent_id, remote=remote)
+    return context_of(record.trace_id, record.parent_id, remote=remote)
 
 
 def _name(record: AnyRecord) -> str:
@@ -109,13 +138,6 @@ def _words(record: AnyRecord) -> str | None:
     if record.error is None:
         return None
     return None if record.error.message is None else str(plain(record.error.message))
-
-
-def _exception(record: AnyRecord, end: int) -> Event:
-    said = {"exception.type": record.error.type if record.error else "_OTHER"}
-    if words := _words(record):
-        said["exception.message"] = words
-    return Event("exception", said, end)
 
 
 def _facts(call: Call, attempt: Attempt, number: int) -> dict[str, Value]:

@@ -10,9 +10,7 @@ from llm_observe.wire.openai import chat, chunk
 from llm_observe.wire.sse import Sse, events
 
 texts = st.none() | st.text(max_size=5)
-members = st.fixed_dictionaries(
-    {}, optional=dict.fromkeys(("id", "model", "provider", "system_fingerprint", "service_tier", "p"), texts)
-)
+members = st.fixed_dictionaries({}, optional=dict.fromkeys(("id", "model", "provider", "system_fingerprint", "service_tier", "p"), texts))
 deltas = st.fixed_dictionaries(
     {}, optional={"content": texts, "reasoning_content": texts, "role": st.sampled_from(["assistant", "tool", None]), "refusal": texts}
 )

@@ -48,7 +48,8 @@ class Exporter(Protocol):
 class Meter(Protocol):
     """Keeps sums of what happened. Told in the sink of each record, before any processor, and once a second of the observer's numbers.
 
-    It may also have ``def close()``, called once at the end.
+    It may also have ``def exported(exporter, seconds)``, told of each attempt of an exporter to deliver a batch and of the time it took,
+    and ``def close()``, called once at the end.
     """
 
     def record(self, record: AnyRecord, /) -> None:

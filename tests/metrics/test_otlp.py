@@ -88,3 +88,28 @@ def test_an_address_or_a_provider_is_needed():
     """One of them."""
     with pytest.raises(SettingsError, match="expected an endpoint"):
         OtlpMeter()
+
+
+def test_what_rises_and_falls_is_a_sum_that_may_fall(call):
+    """Calls in flight of several processes are added by whoever stores them; a limit that is left is not."""
+    import llm_observe
+
+    reader = InMemoryMetricReader()
+    with recording(metrics=[OtlpMeter(provider=MeterProvider([reader]))]) as recorded:
+        (meter,) = recorded.observer.meters
+        with llm_observe.record_call("m", provider="p"):
+            meter.health(recorded.observer.stats())
+            (inside,) = points(reader)["llm_observe.calls.in_flight"]
+        meter.health(recorded.observer.stats())
+        (after,) = points(reader)["llm_observe.calls.in_flight"]
+
+    assert (1, 0) == (inside.value, after.value)
+
+
+def test_exports_are_timed():
+    """As a histogram, by exporter."""
+    reader = InMemoryMetricReader()
+    OtlpMeter(provider=MeterProvider([reader])).exported("file", 0.03)
+    (point,) = points(reader)["llm_observe.export.duration"]
+
+    assert (0.03, 1, {"llm_observe.exporter": "file"}) == (point.sum, point.count, dict(point.attributes))

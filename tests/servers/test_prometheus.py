@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter, defaultdict
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +17,7 @@ import pytest
 
 APPS = Path(__file__).parent / "apps"
 REQUESTS, MODELS, USERS = 1200, 200, 10_000
+IN_FLIGHT = "llm_observe_calls_in_flight"
 
 pytestmark = [
     pytest.mark.skipif(shutil.which("prometheus") is None and "CI" not in os.environ, reason="Prometheus is not installed"),
@@ -38,7 +40,7 @@ class Scraped:
     """What Prometheus answers, and the records beside it."""
 
     def __init__(self, url: str, directory: Path) -> None:
-        self.url = url
+        self.url = self.app = url
         self.at: float | None = None  # when what is asked for is looked at: now, unless an instant has been kept
         self.records = defaultdict(list)
         for path in directory.glob("*.jsonl"):
@@ -117,7 +119,7 @@ def scraped(tmp_path_factory):
                 seen = Scraped(f"http://127.0.0.1:{own}", directory)
                 until(lambda: seen.settled(2 * REQUESTS))
             scraped = Scraped(f"http://127.0.0.1:{own}", directory)
-            scraped.at = seen.at
+            scraped.at, scraped.app = seen.at, url
             yield scraped
         finally:
             for process in (app, prometheus):
@@ -195,3 +197,32 @@ def test_our_own_numbers_are_there(scraped):
     assert written == sum(scraped.by("sum(llm_observe_records_exported_total)").values())
     assert {} == scraped.by("sum(llm_observe_records_dropped_total)")
     assert {} == scraped.by("sum(llm_observe_queue_records)")
+    exports = "sum by (llm_observe_exporter) (llm_observe_export_{})"
+    assert scraped.by(exports.format("batches_total"), "llm_observe_exporter") == scraped.by(
+        exports.format("duration_seconds_count"), "llm_observe_exporter"
+    )
+    assert {} == scraped.by("sum(llm_observe_calls_in_flight)")
+
+
+def test_calls_under_way_add_up_over_the_workers(scraped):
+    """Two users wait for slow answers, each at a worker of its own; a third worker shows it, and later that nobody waits."""
+    import httpx2
+
+    done = threading.Event()
+
+    def ask() -> None:
+        while not done.is_set():
+            httpx2.get(f"{scraped.app}/ask/user-7/fake-slow", timeout=30)
+
+    def shown() -> str:
+        return next(line for line in httpx2.get(f"{scraped.app}/metrics", timeout=30).text.splitlines() if line.startswith(IN_FLIGHT))
+
+    with ThreadPoolExecutor(2) as pool:
+        waiting = [pool.submit(ask) for _ in range(2)]
+        try:
+            until(lambda: shown() == f"{IN_FLIGHT} 2.0")
+        finally:
+            done.set()
+    for one in waiting:
+        one.result()
+    until(lambda: shown() == f"{IN_FLIGHT} 0.0")

@@ -69,6 +69,7 @@ class Channel:
         self.dropped: Counter[str] = Counter()
         self.last_error: str | None = None
         self.settled: Callable[[], object] = lambda: None  # called when room has become free
+        self.exported_in: Callable[[float], object] = lambda _: None  # called with the time of each export, failed ones too
         self._guard, self._ids, self._clock, self._jitter = guard, ids, clock, jitter
         self._verb = verb(exporter)
         self._waiting: deque[Parcel] = deque()
@@ -192,7 +193,8 @@ class Channel:
                 try:
                     await self._verb(batch)
                 finally:
-                    self.seconds += time.monotonic() - began
+                    self.seconds += (took := time.monotonic() - began)
+                    self.exported_in(took)
             except Rejected as error:
                 self._failed(error)
                 lost = len(parcels) if error.count is None else min(error.count, len(parcels))

@@ -34,6 +34,9 @@ class Handover:
         self.taken = 0  # by the sink
         self.held = 0  # bytes that wait further on, in the exporters' channels; the sink writes it
         self.shed = 0  # accepted without their bodies, for want of bytes
+        self.begun = 0  # calls on their way here,
+        self.ended = 0  # and those of them that have come to their end
+        self.watched = False  # whether somebody wants to know of calls that begin
         self.dropped = {"queue_full_count": 0, "queue_full_bytes": 0, "disabled": 0, "forked_child": 0}
         self._waiting: deque[tuple[Item, int]] = deque()
         self._bytes_in = 0
@@ -44,6 +47,11 @@ class Handover:
     def bytes(self) -> int:
         """Bytes that wait."""
         return max(0, self._bytes_in - self._bytes_out)
+
+    @property
+    def in_flight(self) -> int:
+        """Calls under way: begun, and not at their end."""
+        return max(0, self.begun - self.ended)
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -72,6 +80,12 @@ class Handover:
         self.accepted += 1
         self._waiting.append((item, size))
         if self.asleep or count == BURST:
+            self.asleep = False
+            self._wake()
+
+    def look(self) -> None:
+        """A call has begun while the sink sleeps: wake it where somebody watches, or they would not see a call that lasts."""
+        if self.watched:
             self.asleep = False
             self._wake()
 

@@ -196,6 +196,10 @@ class record_call(Section):  # noqa: N801 - used in `with`
         self._started, self._began = self._observer.clock.wall(), self._observer.clock.now()
         if self._scope is not None:
             self._scope.open[self._serial] = self._began
+        self._handover = self._observer.handover
+        self._handover.begun += 1
+        if self._handover.asleep:
+            self._handover.look()
         return inside(self._observer, self._scope, self._span, around=self._around)
 
     def end(self, error: BaseException | None) -> None:
@@ -204,6 +208,7 @@ class record_call(Section):  # noqa: N801 - used in `with`
         kind, message, cancelled = (None, None, False) if error is None else facts(error)
         if self._scope is not None:
             self._scope.open.pop(self._serial, None)
+        self._handover.ended += 1
         self._observer.hand_over(
             Told(
                 model=self.model,

@@ -85,6 +85,7 @@ class Observer:
         level = content(settings.content)
         self.handover = Handover(settings.queue_records, settings.queue_bytes, self._wake)
         self.handover.closed = self.closed or not settings.enabled
+        self.handover.watched = bool(self.meters)
         endpoints = Endpoints(settings.endpoints, FORMATS)
         look_for(endpoints.paths)
         self.pricing = Pricing(settings.prices, wanted=settings.cost)
@@ -279,6 +280,7 @@ class Observer:
             accepted=handover.accepted,
             waiting=waiting,
             waiting_bytes=handover.bytes,
+            calls_in_flight=handover.in_flight,
             pending=assembler.pending,
             folded=assembler.folded,
             ignored=assembler.ignored,

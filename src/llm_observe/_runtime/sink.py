@@ -55,7 +55,7 @@ class Sink:
     ) -> None:
         self.handover, self.assembler, self.channels, self.processors, self.guard = handover, assembler, channels, processors, guard
         self.meters, self._numbers, self._told_at = meters, numbers, 0.0
-        self._settled = self._told = 0  # batches that channels were done with, and how many of them when the meters were told last
+        self._settled = self._told = 0  # batches that channels were done with, and what `_changes` was when the meters were told last
         self.filtered = 0  # records a processor let go
         self.restarts = 0  # of the loop, after a failure of our own
         self.lost = {"serialize_error": 0, "decode_error": 0, "shutdown_deadline": 0}
@@ -72,6 +72,7 @@ class Sink:
         self._gone = threading.Event()
         for channel in channels:
             channel.settled = self._out
+            channel.exported_in = functools.partial(self._exported_in, channel.name)
 
     @property
     def running(self) -> bool:
@@ -210,7 +211,8 @@ class Sink:
             return
         wakeup.clear()
         self.handover.asleep = seconds is None
-        if not len(self.handover) and self._stop_at is None:  # what came before `asleep` was set did not wake us
+        overtaken = len(self.handover) or (seconds is None and self._untold)  # what came before `asleep` was set did not wake us
+        if not overtaken and self._stop_at is None:
             await wait(wakeup, seconds)
         self.handover.asleep = False
 
@@ -273,7 +275,7 @@ class Sink:
         now = time.monotonic()
         if not self.meters or now - self._told_at < TELLING:
             return
-        self._told_at, self._told = now, self._settled
+        self._told_at, self._told = now, self._changes
         for meter in self.meters:
             try:
                 meter.health(self._numbers())
@@ -283,7 +285,19 @@ class Sink:
     @property
     def _untold(self) -> bool:
         """Whether the meters' numbers are not the last ones yet: a sleep now would leave them so until the next request."""
-        return bool(self.meters) and (self._told != self._settled or any(channel.waiting or channel.in_flight for channel in self.channels))
+        return bool(self.meters) and (self._told != self._changes or any(channel.waiting or channel.in_flight for channel in self.channels))
+
+    @property
+    def _changes(self) -> int:
+        """A number that rises with what the meters are to be told of before a sleep: batches that went, calls that began or ended."""
+        return self._settled + self.handover.begun + self.handover.ended
+
+    def _exported_in(self, name: str, seconds: float) -> None:
+        for meter in self.meters:
+            try:
+                getattr(meter, "exported", lambda *_: None)(name, seconds)
+            except Exception as error:
+                self.guard.caught(error, f"the meter {type(meter).__name__}", quoted=False)
 
     def _out(self) -> None:
         self._settled += 1

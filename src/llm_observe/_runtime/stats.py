@@ -38,7 +38,8 @@ def settled(stats: ExporterStats) -> ExporterStats:
 class Stats(msgspec.Struct, frozen=True, kw_only=True):
     """An observer in numbers.
 
-    ``waiting`` and ``waiting_bytes`` stand at the hand-over, ``pending`` are failed attempts that may still be retried, ``folded``
+    ``waiting`` and ``waiting_bytes`` stand at the hand-over, ``calls_in_flight`` are attempts whose answer has not come to its end, and
+    calls told by hand that are still open, ``pending`` are failed attempts that may still be retried, ``folded``
     retries that joined a call, ``ignored`` traffic that turned out to be no model call, ``unpriced`` calls with tokens whose
     price is not known, ``shed`` items accepted without their
     content, ``errors`` failures of our own that the application never saw, ``restarts`` how often
@@ -48,6 +49,7 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True):
     accepted: int
     waiting: int
     waiting_bytes: int
+    calls_in_flight: int
     pending: int
     folded: int
     ignored: int

@@ -8,8 +8,14 @@ from llm_observe.capture._tap import Tap
 
 def inject(tap: Tap, headers: MutableMapping[str, str]) -> None:
     """Put the trace of the call that *tap* watches into *headers*, unless an SDK has put its own there."""
-    if "traceparent" in headers:
-        return
+    try:
+        if "traceparent" not in headers:
+            _inject(tap, headers)
+    except Exception as error:
+        tap.failed(error)
+
+
+def _inject(tap: Tap, headers: MutableMapping[str, str]) -> None:
     ids, around, scope = tap.observer.ids, tap.around, tap.scope
     if around is None and scope is None:
         around = tap.around = Place(ids.trace())

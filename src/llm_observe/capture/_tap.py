@@ -25,7 +25,7 @@ def _nowhere(_: object) -> None:
 class Tap(Captured):
     """One exchange being watched. ``end`` may come from anywhere, the garbage collector too; the first one counts."""
 
-    __slots__ = ("_keep", "_now", "_over", "_room", "_stamp", "_tail_size", "observer")
+    __slots__ = ("_handover", "_keep", "_now", "_over", "_room", "_stamp", "_tail_size", "observer")
 
     def __init__(self, observer: Observer, exchange: Exchange, *, room: int) -> None:
         here = frame.get()
@@ -44,6 +44,10 @@ class Tap(Captured):
                 here.scope.open[serial] = exchange.began
         if observer.around is not None:
             self._look(here)
+        self._handover = handover = observer.handover  # a fork has another: what began here ends here
+        handover.begun += 1
+        if handover.asleep:
+            handover.look()
 
     def _look(self, here: Frame | None) -> None:
         """Find the OpenTelemetry span that this is in, and put on it what we know if it is this very call's."""
@@ -119,6 +123,7 @@ class Tap(Captured):
         if exchange.end != "open":
             return
         exchange.end = how
+        self._handover.ended += 1
         try:
             exchange.ended = self._now()
             if exchange.streamed:  # who reads on after closing, from another thread as a rule, must not change what the sink reads

@@ -13,7 +13,7 @@ try:
 except ModuleNotFoundError as error:
     raise missing(error, extra="otel") from None
 
-from llm_observe.metrics._health import Deltas, health
+from llm_observe.metrics._health import Deltas, exported, health
 from llm_observe.processors.instruments import Names, instruments
 from llm_observe.processors.measures import Bounds, Measurement, measured
 from llm_observe.records import AnyRecord
@@ -39,7 +39,7 @@ class OtlpMeter:
             resource = Resource.create({SERVICE_NAME: service} if service else {})
             provider = self._own = MeterProvider([PeriodicExportingMetricReader(exporter)], resource=resource)
         meter = provider.get_meter("llm_observe")
-        make: dict[str, Any] = {"counter": meter.create_counter, "gauge": meter.create_gauge}
+        make: dict[str, Any] = {"counter": meter.create_counter, "updown": meter.create_up_down_counter, "gauge": meter.create_gauge}
         self._metrics: dict[str, Any] = {}
         for one in instruments(names):
             if one.kind == "histogram":
@@ -60,8 +60,11 @@ class OtlpMeter:
     def health(self, stats: Any) -> None:
         """Set what an observer's numbers say."""
         for measurement in health(stats):
-            kind = measurement.instrument.kind
-            self._add(measurement, self._deltas.of(measurement) if kind == "counter" else measurement.value)
+            self._add(measurement, self._deltas.of(measurement))
+
+    def exported(self, exporter: str, seconds: float) -> None:
+        """Add an attempt of *exporter* to deliver a batch."""
+        self._add(exported(exporter, seconds), seconds)
 
     def close(self) -> None:
         """Send what there is. A provider of the application's own stays open."""
@@ -73,7 +76,7 @@ class OtlpMeter:
         metric = self._metrics[instrument.name]
         if instrument.kind == "histogram":
             metric.record(value, measurement.attributes)
-        elif instrument.kind == "counter":
+        elif instrument.kind in {"counter", "updown"}:
             metric.add(value, measurement.attributes)
         else:
             metric.set(value, measurement.attributes)

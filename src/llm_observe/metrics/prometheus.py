@@ -20,7 +20,7 @@ try:
 except ModuleNotFoundError as error:
     raise missing(error, extra="prometheus") from None
 
-from llm_observe.metrics._health import Deltas, health
+from llm_observe.metrics._health import Deltas, exported, health
 from llm_observe.processors.instruments import Instrument, Names, instruments
 from llm_observe.processors.measures import Bounds, Measurement, measured
 from llm_observe.records import AnyRecord, Call
@@ -56,6 +56,10 @@ class PrometheusMeter:
         for measurement in health(stats):
             kind = measurement.instrument.kind
             self._add(measurement, self._deltas.of(measurement) if kind == "counter" else measurement.value, None)
+
+    def exported(self, exporter: str, seconds: float) -> None:
+        """Add an attempt of *exporter* to deliver a batch."""
+        self._add(exported(exporter, seconds), seconds, None)
 
     def _add(self, measurement: Measurement, value: float, exemplar: dict[str, str] | None) -> None:
         instrument, attributes = measurement.instrument, measurement.attributes
@@ -104,5 +108,5 @@ def _metric(instrument: Instrument, registry: CollectorRegistry) -> Any:
     if instrument.kind == "counter":
         return Counter(name, instrument.description, labels, registry=registry)
     # Queues add up over the workers that live; what a provider says is left is the same for all, and the last word counts.
-    mode: Any = "livemostrecent" if instrument.name == "llm_observe.rate_limit.remaining" else "livesum"
+    mode: Any = "livesum" if instrument.kind == "updown" else "livemostrecent"
     return Gauge(name, instrument.description, labels, registry=registry, multiprocess_mode=mode)

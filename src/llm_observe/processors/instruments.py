@@ -15,7 +15,7 @@ class Instrument(NamedTuple):
     """What is measured. ``attributes`` are all that a measurement of it may have."""
 
     name: str
-    kind: Literal["histogram", "counter", "gauge"]
+    kind: Literal["histogram", "counter", "updown", "gauge"]  # an updown adds up over processes, a gauge does not
     unit: str
     description: str
     attributes: tuple[str, ...]
@@ -45,6 +45,10 @@ def _tokens(name: str, description: str, attributes: tuple[str, ...]) -> Instrum
 
 def _counter(name: str, unit: str, description: str, attributes: tuple[str, ...]) -> Instrument:
     return Instrument(name, "counter", unit, description, attributes)
+
+
+def _updown(name: str, unit: str, description: str, attributes: tuple[str, ...]) -> Instrument:
+    return Instrument(name, "updown", unit, description, attributes)
 
 
 _MODAL = (*_COMMON, "gen_ai.token.modality")
@@ -97,18 +101,22 @@ REQUEST_MODELS = _seconds(
 OWN = (COUNT, ATTEMPTS, RETRIES, COST, PROCESSING, CONTENT, REMAINING, REQUESTS, REQUEST_CALLS, REQUEST_MODELS)
 
 _EXPORTER = ("llm_observe.exporter",)
-QUEUED = Instrument("llm_observe.queue.records", "gauge", "{record}", "Records that wait for an exporter.", _EXPORTER)
-QUEUED_BYTES = Instrument("llm_observe.queue.bytes", "gauge", "By", "Bytes that wait for the background thread.", ())
-PENDING = Instrument("llm_observe.calls.pending", "gauge", "{call}", "Failed calls that may still be retried.", ())
+IN_FLIGHT = _updown("llm_observe.calls.in_flight", "{call}", "Model calls under way, whose answer has not come to its end.", ())
+QUEUED = _updown("llm_observe.queue.records", "{record}", "Records that wait for an exporter.", _EXPORTER)
+QUEUED_BYTES = _updown("llm_observe.queue.bytes", "By", "Bytes that wait for the background thread.", ())
+PENDING = _updown("llm_observe.calls.pending", "{call}", "Failed calls that may still be retried.", ())
+SPOOLED = _updown("llm_observe.spool.records", "{record}", "Records that an exporter has on disk and not in memory.", _EXPORTER)
 EXPORTED = _counter("llm_observe.records.exported", "{record}", "Records that arrived.", _EXPORTER)
 DROPPED = _counter("llm_observe.records.dropped", "{record}", "Records that were lost.", (*_EXPORTER, "llm_observe.reason"))
 FAILURES = _counter("llm_observe.export.failures", "{batch}", "Attempts of an exporter that failed.", _EXPORTER)
 BATCHES = _counter("llm_observe.export.batches", "{batch}", "Batches that arrived.", _EXPORTER)
-EXPORTING = _counter("llm_observe.export.time", "s", "Time spent exporting, failed attempts included.", _EXPORTER)
+EXPORTING = _seconds("llm_observe.export.duration", "Time of an exporter's attempt to deliver a batch, failed ones included.", _EXPORTER)
 SHED = _counter("llm_observe.records.shed", "{record}", "Records that had to leave their content behind.", ())
 FAULTS = _counter("llm_observe.errors", "{error}", "Failures of our own.", ())
 UNPRICED = _counter("llm_observe.calls.unpriced", "{call}", "Calls with tokens whose price is not known.", ())
-HEALTH = (QUEUED, QUEUED_BYTES, PENDING, EXPORTED, DROPPED, FAILURES, BATCHES, EXPORTING, SHED, FAULTS, UNPRICED)
+HEALTH = (
+    IN_FLIGHT, QUEUED, QUEUED_BYTES, PENDING, SPOOLED, EXPORTED, DROPPED, FAILURES, BATCHES, EXPORTING, SHED, FAULTS, UNPRICED
+)  # fmt: skip
 """Our own: set from an observer's numbers, not from records."""
 
 Names = Literal["current", "legacy", "both"]

@@ -61,6 +61,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     directory: Annotated[str, Meta(description="where the file exporter writes when no directory is named", min_length=1)] = ".llm-observe"
     file_max_bytes: Annotated[int, Meta(description="size at which a record file is closed and a new one begun", ge=4096)] = 64 * 2**20
     file_total_bytes: Annotated[int, Meta(description="size of all record files together; the oldest go first", ge=4096)] = 2**30
+    file_keep_days: Annotated[int, Meta(description="days that record files are kept; older ones are deleted", ge=1)] = 30
     http_headers: Annotated[
         dict[str, str], Meta(description="headers of the http exporter; in the environment `name=value,name=value`")
     ] = {}

@@ -1,4 +1,4 @@
-"""The command `llm-observe`: demo, tail, decode, doctor.
+"""The command `llm-observe`: demo, tail, decode, doctor, forget.
 
 Bad input gets one clear line on stderr and exit code 2, never a traceback. A command's module is loaded when it is the one that runs,
 so that none needs what another stands on.
@@ -14,12 +14,14 @@ from typing import NoReturn
 
 from llm_observe import __version__
 from llm_observe.errors import ObserveError
+from llm_observe.exporters._plain import plain
 
 COMMANDS = {
     "demo": "run a web app observed end to end, against a local provider",
     "tail": "follow the records that an app writes",
     "decode": "turn recorded HTTP exchanges into call records",
     "doctor": "check what is hooked, which settings hold, and where records go",
+    "forget": "remove the records of a user, a session or a request",
 }
 
 
@@ -28,7 +30,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong and end with code 2."""
-        self.exit(2, f"{self.prog}: {message}. See `{self.prog} --help`.\n")
+        self.exit(2, f"{self.prog}: {plain(message)}. See `{self.prog} --help`.\n")
 
 
 def parser(named: Sequence[str] = tuple(COMMANDS)) -> argparse.ArgumentParser:
@@ -65,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 2
         return int(options.run(options))
     except ObserveError as error:
-        print(f"llm-observe {command}: {error}", file=sys.stderr)
+        print(f"llm-observe {command}: {plain(error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130

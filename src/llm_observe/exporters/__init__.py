@@ -119,14 +119,20 @@ def _file(text: str, rest: str, settings: Settings) -> Exporter:
     from llm_observe.exporters.file import FileExporter
 
     path, _, query = rest.partition("?")
-    sizes = {"max_bytes": settings.file_max_bytes, "total_bytes": settings.file_total_bytes}
+    options = {"max_bytes": settings.file_max_bytes, "total_bytes": settings.file_total_bytes, "keep_days": settings.file_keep_days}
     for name, value in parse_qsl(query, keep_blank_values=True):
-        if name not in sizes:
-            raise SettingsError(f"exporters: {text!r}: there is no option {name!r}. Options are: {', '.join(sizes)}.")
+        if name not in options:
+            raise SettingsError(f"exporters: {text!r}: there is no option {name!r}. Options are: {', '.join(options)}.")
         if not value.isdecimal() or int(value) < 1:
-            raise SettingsError(f"exporters: {text!r}: {name}={value!r}: expected a number of bytes, at least 1.")
-        sizes[name] = int(value)
-    return FileExporter(path.removeprefix("//") or settings.directory, max_bytes=sizes["max_bytes"], total_bytes=sizes["total_bytes"])
+            what = "days" if name == "keep_days" else "bytes"
+            raise SettingsError(f"exporters: {text!r}: {name}={value!r}: expected a number of {what}, at least 1.")
+        options[name] = int(value)
+    return FileExporter(
+        path.removeprefix("//") or settings.directory,
+        max_bytes=options["max_bytes"],
+        total_bytes=options["total_bytes"],
+        keep_days=options["keep_days"],
+    )
 
 
 def _otel(text: str) -> Exporter:

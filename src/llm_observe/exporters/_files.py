@@ -16,6 +16,7 @@ import msgspec
 from llm_observe.records import AnyRecord
 
 _NAME = re.compile(r"records-\d{8}T\d{6}-\d+-\d{6,}\.jsonl")
+_LEFTOVER = re.compile(rf"\.{_NAME.pattern}\.part")
 _decoder: msgspec.json.Decoder[AnyRecord] = msgspec.json.Decoder(AnyRecord)
 
 
@@ -24,11 +25,25 @@ def file_name(instant: float, pid: int, number: int) -> str:
     return f"records-{datetime.fromtimestamp(instant, UTC):%Y%m%dT%H%M%S}-{pid}-{number:06d}.jsonl"
 
 
+def part_name(name: str) -> str:
+    """What the record file *name* is called while it is being rewritten. No reader takes that for a record file."""
+    return f".{name}.part"
+
+
 def record_files(directory: Path | str) -> list[Path]:
     """The record files in *directory*, oldest first; none where there is no such directory."""
+    return _files(directory, _NAME)
+
+
+def leftover_files(directory: Path | str) -> list[Path]:
+    """What was left in *directory* when the rewriting of a record file was broken off, or what is being rewritten now."""
+    return _files(directory, _LEFTOVER)
+
+
+def _files(directory: Path | str, pattern: re.Pattern[str]) -> list[Path]:
     try:
         with os.scandir(directory) as entries:
-            names = [e.name for e in entries if _NAME.fullmatch(e.name) and e.is_file(follow_symlinks=False)]
+            names = [e.name for e in entries if pattern.fullmatch(e.name) and e.is_file(follow_symlinks=False)]
     except (FileNotFoundError, NotADirectoryError):
         return []
     return [Path(directory, name) for name in sorted(names)]

@@ -7,15 +7,21 @@ microseconds, a thread hop takes more. A file system that stalls (a dead NFS ser
 import contextlib
 import errno
 import os
-import stat
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+
+import anyio
 
 from llm_observe.errors import Rejected, RetryLater, SettingsError
 from llm_observe.exporters._appended import Appended, delete_unless_held
-from llm_observe.exporters._files import file_name, record_files
+from llm_observe.exporters._directory import ignore, leave, may_write, opened, refusal
+from llm_observe.exporters._files import file_name, leftover_files, record_files
+from llm_observe.exporters._forgotten import Sieve
 from llm_observe.protocols import Batch
+
+_DAY, _HOUR = 86400.0, 3600.0
+_TURNS, _TURN = 100, 0.01  # how often, and every how many seconds, we look whether it is our turn to write
 
 _HINTS = {
     errno.EACCES: "Give this process's user write access to it, or name another directory: exporters=['file:/path'].",
@@ -32,12 +38,17 @@ class FileExporter:
 
     *max_bytes* is the size at which a file is closed and the next one begun (never more than half the total), *total_bytes* the size of
     all files in the directory together, whichever process wrote them: the oldest are deleted, never one that a living process writes.
-    With several processes the total may be passed by an eighth of *max_bytes* a process. *clock* gives seconds since the epoch.
+    With several processes the total may be passed by an eighth of *max_bytes* a process.
+
+    Files that nothing was written to for *keep_days* days are deleted, with the first record, with each new file, and once an hour in
+    which records come. A file is closed when it is a day old, so that no record stays for more than a day longer than it should.
+    *clock* gives seconds since the epoch.
 
     The directory is made with the first record, for its owner only, and with a ``.gitignore`` of its own: records hold prompts.
-    Files that are deleted, renamed or moved away are replaced by new ones; a forked child begins its own.
+    Files that are deleted, renamed or moved away are replaced by new ones; a forked child begins its own. Whom ``llm-observe forget``
+    was told to forget is not written about again: those records are counted as ``forgotten``.
 
-    :raises SettingsError: for sizes below 1, and for a directory that is a symbolic link, no directory, or another user's.
+    :raises SettingsError: for sizes and days below 1, and for a directory that is a symbolic link, no directory, or another user's.
     """
 
     def __init__(
@@ -46,22 +57,28 @@ class FileExporter:
         *,
         max_bytes: int = 64 * 2**20,
         total_bytes: int = 2**30,
+        keep_days: float = 30,
         clock: Callable[[], float] = time.time,
     ) -> None:
         for name, value in (("max_bytes", max_bytes), ("total_bytes", total_bytes)):
             if value < 1:
                 raise SettingsError(f"FileExporter({name}={value}): expected a number of bytes, at least 1.")
+        if not keep_days >= 1:
+            raise SettingsError(f"FileExporter(keep_days={keep_days}): expected a number of days, at least 1.")
         self.directory = Path(os.path.abspath(Path(directory).expanduser()))  # noqa: PTH100 - resolve() would follow a link
-        if refusal := _refusal(self.directory):
-            raise SettingsError(f"FileExporter({str(directory)!r}): {refusal}")
+        if said := refusal(self.directory):
+            raise SettingsError(f"FileExporter({str(directory)!r}): {said}")
         self.max_bytes = max(1, min(max_bytes, total_bytes // 2))
         self.total_bytes = total_bytes
+        self.keep_days = keep_days
         self._step = max(1, self.max_bytes // 8)  # bytes written between two looks at the total
         self._unlooked = 0
+        self._looked = self._begun = 0.0  # when we looked for what is too old, and when our file was begun
         self._clock = clock
         self._file: Appended | None = None
         self._number = 0
         self._unmarked = False
+        self._sieve = Sieve()
 
     def __repr__(self) -> str:
         return f"FileExporter({str(self.directory)!r})"
@@ -72,46 +89,77 @@ class FileExporter:
         return self._file.path if self._file is not None else None
 
     async def export(self, batch: Batch, /) -> None:
-        """Append *batch*, all of it or nothing.
+        """Append *batch*, all of it or nothing; but for what belongs to somebody who is forgotten here.
 
         :raises RetryLater: when it cannot be written now: disk full, no permission, directory gone and not to be made again.
-        :raises Rejected: when it is larger than this process may make any file (``ulimit -f``).
+        :raises Rejected: when it is larger than this process may make any file (``ulimit -f``), or when some of it was left out.
         """
         if not batch.lines:
             return
-        size = sum(map(len, batch.lines)) + len(batch.lines)
         try:
-            while True:
-                file, start = self._ready(size)
-                try:
-                    file.append(batch.lines, start)
-                except OSError as error:
-                    if error.errno != errno.EFBIG:
-                        raise
-                    if start == 0:
-                        raise Rejected(f"{size} bytes are more than a file may have here (ulimit -f).", reason="too_large") from None
-                    self._leave()
-                else:
-                    break
+            directory = await self._enter()
+            try:
+                lines = self._sieve.kept(directory, batch)
+                if lines:
+                    self._write(lines, directory)
+            finally:
+                leave(directory)
         except OSError as error:
             hint = _HINTS.get(error.errno or 0, "Records wait meanwhile.")
             raise RetryLater(f"cannot write to {self.directory}: {error.strerror or error}. {hint}") from error
-        self._unlooked += size
+        if left_out := len(batch.lines) - len(lines):
+            raise Rejected(
+                f"{left_out} records of whom {self.directory} was told to forget were not written.", reason="forgotten", count=left_out
+            )
 
     async def aclose(self) -> None:
         """Close the file and give its lock back. Exporting again begins a new one."""
         self._leave()
 
-    def _ready(self, size: int) -> tuple[Appended, int]:
+    async def _enter(self) -> int:
+        """The directory, open, and with the right to write there until :func:`leave`."""
+        directory = self._open_directory()
+        try:
+            for _ in range(_TURNS):
+                if may_write(directory):
+                    return directory
+                await anyio.sleep(_TURN)
+        except BaseException:
+            os.close(directory)
+            raise
+        os.close(directory)
+        raise RetryLater(f"another process changes files in {self.directory} (`llm-observe forget`). Records wait meanwhile.")
+
+    def _write(self, lines: Sequence[bytes], directory: int) -> None:
+        size = sum(map(len, lines)) + len(lines)
+        while True:
+            file, start = self._ready(size, directory)
+            try:
+                file.append(lines, start)
+            except OSError as error:
+                if error.errno != errno.EFBIG:
+                    raise
+                if start == 0:
+                    raise Rejected(f"{size} bytes are more than a file may have here (ulimit -f).", reason="too_large") from None
+                self._leave()
+            else:
+                break
+        self._unlooked += size
+
+    def _ready(self, size: int, directory: int) -> tuple[Appended, int]:
         """A file of ours with room for *size* bytes, and where its end is."""
+        now = self._clock()
         start = self._file.size() if self._file is not None else None
-        if start is None or (start and start + size > self.max_bytes):
+        if start is None or (start and (start + size > self.max_bytes or abs(now - self._begun) >= _DAY)):
             self._leave()
-            self._file, start = self._begin(), 0
+            self._file, start = self._begin(now, directory), 0
             self._unlooked = self._step
-        if self._unlooked + size > self._step:
+            self._begun = now
+        if self._unlooked + size > self._step or abs(now - self._looked) >= _HOUR:
+            self._retire(now)
             self._make_room(max(size, self._step))
             self._unlooked = 0
+            self._looked = now
         assert self._file is not None
         return self._file, start
 
@@ -120,32 +168,34 @@ class FileExporter:
         if file is not None:
             file.close()
 
-    def _begin(self) -> Appended:
-        directory = self._open_directory()
-        try:
-            while True:
-                self._number += 1
-                with contextlib.suppress(FileExistsError, BlockingIOError):  # another machine's process of our pid, a hasty deleter
-                    return Appended(self.directory / file_name(self._clock(), os.getpid(), self._number), directory)
-        finally:
-            os.close(directory)
+    def _begin(self, now: float, directory: int) -> Appended:
+        while True:
+            self._number += 1
+            with contextlib.suppress(FileExistsError, BlockingIOError):  # another machine's process of our pid, a hasty deleter
+                return Appended(self.directory / file_name(now, os.getpid(), self._number), directory)
 
     def _open_directory(self) -> int:
+        """The directory; made when there is none."""
         self.directory.parent.mkdir(parents=True, exist_ok=True)
         with contextlib.suppress(FileExistsError):
             self.directory.mkdir(mode=0o700)
             self._unmarked = True
-        if refusal := _refusal(self.directory):
-            raise PermissionError(errno.EPERM, refusal)
-        directory = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        directory = opened(self.directory)
         try:
             if self._unmarked:
-                _ignore(directory)
+                ignore(directory)
                 self._unmarked = False
         except BaseException:
             os.close(directory)
             raise
         return directory
+
+    def _retire(self, now: float) -> None:
+        """Delete the files that nothing was written to for longer than they are to be kept."""
+        for path in (*record_files(self.directory), *leftover_files(self.directory)):
+            with contextlib.suppress(OSError):
+                if path != self.path and now - path.stat().st_mtime > self.keep_days * _DAY:
+                    delete_unless_held(path)
 
     def _make_room(self, size: int) -> None:
         """Delete the oldest files until *size* more bytes fit into the total."""
@@ -159,33 +209,3 @@ class FileExporter:
                 break
             if path != self.path and delete_unless_held(path):
                 total -= freed
-
-
-def _refusal(directory: Path) -> str | None:
-    """Why no records go there, and what to do; None when all is well, or when there is nothing yet."""
-    try:
-        found = directory.lstat()
-    except OSError:
-        return None
-    if stat.S_ISLNK(found.st_mode):
-        return f"it is a symbolic link, which somebody else may turn elsewhere. Name the directory itself: {directory.resolve()}"
-    if not stat.S_ISDIR(found.st_mode):
-        return "there is something of that name that is not a directory. Move it away, or name another directory."
-    if found.st_uid not in {os.geteuid(), 0}:
-        return (
-            f"it belongs to another user (uid {found.st_uid}, we are {os.geteuid()}). Name a directory of this user, or change its owner."
-        )
-    return None
-
-
-def _ignore(directory: int) -> None:
-    """Keep git from the records: they hold prompts."""
-    with contextlib.suppress(FileExistsError):
-        fd = os.open(".gitignore", os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=directory)
-        try:
-            os.write(fd, b"*\n")
-        except OSError:  # an empty one would ignore nothing
-            os.unlink(".gitignore", dir_fd=directory)
-            raise
-        finally:
-            os.close(fd)

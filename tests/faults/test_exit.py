@@ -159,6 +159,32 @@ print(time.monotonic() - began < 1)
     assert (0, ["{'shutdown_deadline': 1}", "True"], "") == (done.code, done.lines, done.err)
 
 
+@pytest.mark.parametrize(
+    ("what", "settings"),
+    [
+        ("an exporter hangs", "exporters=[lambda batch: time.sleep(600)]"),
+        ("an exporter that is async hangs", "exporters=[lambda batch: asyncio.sleep(600)]"),
+        ("a processor hangs", "processors=[lambda record: time.sleep(600)]"),
+    ],
+)
+def test_the_end_of_the_interpreter_waits_for_none_that_hangs(ends, row, what, settings):
+    """Two seconds are the most; the books are closed, and the application's exit code is kept."""
+    done = ends(f"""
+@atexit.register
+def last():
+    numbers, = observer.stats().exporters.values()
+    print(round(time.monotonic() - began, 1), numbers.dropped, numbers.queued + numbers.in_flight, numbers.balanced, flush=True)
+observer = configured({settings}, batch_age=0)
+steps(*['x'] * 200)
+began = time.monotonic()
+sys.exit(3)
+""")
+    seconds, _, said = done.lines[0].partition(" ")
+
+    row(5, f"clean exit, {what}")(captured=200, exported=0, dropped={"shutdown_deadline": 200}, deadline=f"{seconds} s of 2.0 + 0.5")
+    assert (3, "{'shutdown_deadline': 200} 0 True", "") == (done.code, said, done.err)
+
+
 def test_an_end_inside_asyncio(ends):
     """The application's loop is its own affair."""
     done = ends("""

@@ -3,6 +3,7 @@
 import asyncio
 import functools
 import threading
+import time
 
 import pytest
 
@@ -378,3 +379,48 @@ def test_a_forked_observer_starts_empty(observe, told):
     numbers = observer.stats().exporters["told"]
 
     assert (["childs"], {"forked_child": 3}, True) == ([one.name for one in told.records], numbers.dropped, numbers.balanced)
+
+
+def test_exporters_that_got_no_record_are_closed(observe, told):
+    """Whether the observer ever began or not: what they opened is theirs to close."""
+    observe(told).start().shutdown()
+    observe(told).shutdown()
+
+    assert 2 == told.closed
+
+
+def test_a_second_shutdown_waits_for_the_first(observe, told):
+    """Whoever ends the process then ends nothing that is under way."""
+    told.how = threading.Event()
+    observer = observe(told)
+    with llm_observe.scope("a", observer=observer):
+        pass
+    assert told.came.wait(60)
+    first = threading.Thread(target=observer.shutdown, args=(60,))
+    first.start()
+    while not observer.closed:
+        time.sleep(0.001)
+    threading.Timer(0.1, told.how.set).start()
+    numbers = observer.shutdown(60)
+    first.join()
+
+    assert 1 == numbers.exporters["told"].exported
+
+
+def test_what_a_hanging_processor_holds_has_missed_the_deadline(observe, memory):
+    """The shutdown does not wait for it, and the books are closed."""
+    over, came = threading.Event(), threading.Event()
+
+    def hang(record):
+        came.set()
+        over.wait(60)
+
+    observer = observe(memory, processors=[hang])
+    for name in ("a", "b"):
+        with llm_observe.scope(name, observer=observer):
+            pass
+    assert came.wait(60)
+    numbers = observer.shutdown(0.05).exporters["memory"]
+    over.set()
+
+    assert ({"shutdown_deadline": 2}, 2, 0, True) == (numbers.dropped, numbers.captured, numbers.queued, numbers.balanced)

@@ -9,6 +9,7 @@ import pytest
 import llm_observe
 from llm_observe import Observer
 from llm_observe._runtime.default import existing
+from llm_observe.errors import SettingsError
 from llm_observe.testing import MemoryExporter, Recorded, recording
 
 
@@ -112,6 +113,22 @@ def test_nothing_is_written_to_disk(place):
         assert recorded.calls
 
     assert [] == list(place.iterdir())
+
+
+def test_an_app_that_configures_itself_records_here(place):
+    """`configure()` in the function that makes the app returns the kit's observer, and replaces nothing."""
+    with recording() as recorded:
+        assert recorded.observer is llm_observe.configure(service="shop", exporters=["file:./records"])
+        told()
+
+        assert ["a-model"] == [call.request.model for call in recorded.calls]
+    assert [] == list(place.iterdir())
+
+
+def test_an_app_that_configures_itself_wrongly_is_told_so():
+    """Its settings are checked as they will be in production."""
+    with recording(), pytest.raises(SettingsError, match="contnt"):
+        llm_observe.configure(contnt="none")
 
 
 def test_the_default_observer_is_back_afterwards(place):

@@ -9,9 +9,11 @@ from typing import Any
 from llm_observe._runtime.ending import exiting
 from llm_observe._runtime.observer import Observer
 from llm_observe._runtime.stats import Stats
+from llm_observe.settings import resolve
 
 _lock = threading.Lock()
 _default: Observer | None = None
+_lent: Observer | None = None  # what stands in for the default one in a test
 
 
 def _in_child() -> None:
@@ -27,11 +29,15 @@ if hasattr(os, "register_at_fork"):
 def configure(**settings: Any) -> Observer:
     """Make the default observer out of keyword *settings*, the environment and the defaults, start it, and return it.
 
-    A default observer that was there before is drained and closed first.
+    A default observer that was there before is drained and closed first. One that stands in for it in a test stays: *settings* are
+    looked at, and it is returned as it is.
 
     :raises SettingsError: for a setting that does not exist or does not fit; the earlier observer then stays.
     """
     global _default
+    if _lent is not None and _lent is _default:
+        resolve(settings)
+        return _lent.start()
     observer = Observer(**settings)
     with _lock:
         before, _default = _default, observer
@@ -61,15 +67,16 @@ def existing() -> Observer | None:
 
 @contextmanager
 def swapped(observer: Observer) -> Iterator[Observer]:
-    """Have *observer* be the default one for a while: for tests. Neither is closed."""
-    global _default  # noqa: PLW0603 - the one default there is
+    """Have *observer* be the default one for a while, whatever is configured meanwhile: for tests. Neither is closed."""
+    global _default, _lent  # noqa: PLW0603 - the one default there is
     with _lock:
-        before, _default = _default, observer
+        before, _default = (_default, _lent), observer
+        _lent = observer
     try:
         yield observer.start()
     finally:
         with _lock:
-            _default = before
+            _default, _lent = before
 
 
 def flush(timeout: float = 5.0) -> bool:

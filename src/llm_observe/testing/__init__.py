@@ -9,8 +9,8 @@
 The fixtures ``llm_records`` and ``llm_provider`` come with the package, by pytest's own plugin mechanism. Without pytest,
 :func:`recording` and :class:`~llm_observe.testing.provider.FakeProvider` do the same.
 
-They stand in for the default observer. An app that makes one of its own (``LLMObserve(app, service=...)``, or ``configure()`` in a
-function that makes the app) is given this one in its tests: ``LLMObserve(app, observer=llm_records.observer)``.
+They stand in for the default observer, also where the function that makes the app calls ``configure()``. An app that makes one of
+its own (``LLMObserve(app, service=...)``) is given this one in its tests: ``LLMObserve(app, observer=llm_records.observer)``.
 """
 
 import threading

@@ -5,7 +5,7 @@ import pytest
 from llm_observe.processors import instruments
 from llm_observe.processors.instruments import CURRENT, HEALTH, LEGACY, OWN
 from llm_observe.processors.measures import Bounds, measured
-from llm_observe.records import CallRequest, CallResponse, InputTokens, Operation, Usage
+from llm_observe.records import Billed, CallRequest, CallResponse, InputTokens, Operation, Usage
 
 COMMON = {
     "gen_ai.operation.name": "chat",
@@ -82,6 +82,35 @@ def test_what_a_cut_stream_used_nobody_knows(call):
     found = told(call(status="truncated", usage=Usage()))
 
     assert not [name for name in found if "tokens" in name]
+
+
+def test_an_answer_without_a_count_is_zero_and_told(call):
+    """Zero as the convention asks; how often spend is understated is a counter of ours. So is a stream that was cut."""
+    found = told(call(usage=Usage(), response=CallResponse(model="m-1")))
+
+    assert [(0, COMMON)] == found["gen_ai.client.inference.operation.output_tokens"]
+    assert [(0, {**COMMON, "gen_ai.token.modality": "unknown"})] == found["gen_ai.client.inference.usage.output_tokens"]
+    assert [(1, OWNED)] == found["llm_observe.calls.uncounted"]
+    assert [(1, OWNED)] == told(call(status="cancelled", usage=Usage()))["llm_observe.calls.uncounted"]
+
+
+def test_who_fails_or_counts_is_not_told_to_count_nothing(call, failed):
+    """Nor what uses no tokens."""
+    for record in (call(), failed, call("rerank", usage=Usage())):
+        assert "llm_observe.calls.uncounted" not in told(record)
+
+
+@pytest.mark.parametrize("names", ["current", "legacy"])
+def test_tokens_are_those_that_are_paid_for(call, names):
+    """Where a provider counts those apart."""
+    usage = Usage(input_tokens=500, output_tokens=40, billed=Billed(input_tokens=7, output_tokens=3))
+    found = told(call(usage=usage), names)
+    metrics = {
+        "current": ("gen_ai.client.inference.operation.input_tokens", "gen_ai.client.inference.operation.output_tokens"),
+        "legacy": ("gen_ai.client.token.usage",),
+    }[names]
+
+    assert [7, 3] == [value for name in metrics for value, _ in found[name]]
 
 
 def test_attempts_and_retries_are_counted(call):

@@ -84,6 +84,36 @@ def test_sums_arrive_at_a_collector(collector):
     assert "shop" in [pair.value.string_value for pair in resource.resource.attributes if pair.key == "service.name"]
 
 
+def test_exemplars_arrive_at_a_collector(collector):
+    """A call's duration leads to its trace, by the ids that are on the record."""
+    import llm_observe
+
+    address, received = collector
+    with recording(metrics=[f"otlp+http://{address}"]) as recorded:
+        with llm_observe.scope("job"), llm_observe.record_call("m", provider="p"):
+            pass
+        (call,) = recorded.calls
+    exemplars = {
+        metric.name: [
+            (one.trace_id.hex(), one.span_id.hex(), one.as_double) for point in metric.histogram.data_points for one in point.exemplars
+        ]
+        for resource in received[-1][1].resource_metrics
+        for scope in resource.scope_metrics
+        for metric in scope.metrics
+    }
+
+    assert [(call.trace_id, call.span_id, call.duration)] == exemplars["gen_ai.client.inference.duration"]
+
+
+def test_a_trace_that_nobody_keeps_is_no_exemplar(call):
+    """It would lead nowhere."""
+    reader = InMemoryMetricReader()
+    OtlpMeter(provider=MeterProvider([reader])).record(call(sampled=False))
+    (point,) = points(reader)["gen_ai.client.inference.duration"]
+
+    assert [] == list(point.exemplars)
+
+
 def test_an_address_or_a_provider_is_needed():
     """One of them."""
     with pytest.raises(SettingsError, match="expected an endpoint"):

@@ -1,6 +1,7 @@
 """Sums in prometheus-client, and the page that shows them."""
 
 import asyncio
+import json
 
 import pytest
 
@@ -10,6 +11,7 @@ prometheus_client = pytest.importorskip("prometheus_client")
 
 from prometheus_client import CollectorRegistry  # noqa: E402
 from prometheus_client.openmetrics.exposition import generate_latest as openmetrics  # noqa: E402
+from prometheus_client.openmetrics.parser import text_string_to_metric_families  # noqa: E402
 
 from llm_observe.errors import SettingsError  # noqa: E402
 from llm_observe.metrics.prometheus import PrometheusMeter, metrics_app, metrics_wsgi_app  # noqa: E402
@@ -55,6 +57,39 @@ def test_a_bucket_names_a_trace(registry, call):
     assert (
         f'# {{span_id="{"b" * 16}",trace_id="{"a" * 32}"}} 1.5' in line or f'# {{trace_id="{"a" * 32}",span_id="{"b" * 16}"}} 1.5' in line
     )
+
+
+def scrape(registry, accept: str) -> str:
+    """The page, as a scraper that takes *accept* gets it."""
+    environ = {"REQUEST_METHOD": "GET", "PATH_INFO": "/metrics", "QUERY_STRING": "", "HTTP_ACCEPT": accept}
+    return b"".join(metrics_wsgi_app(registry)(environ, lambda *_: None)).decode()
+
+
+def test_exemplars_arrive_where_openmetrics_is_asked_for(registry):
+    """Of calls and of requests, with the ids that are on their records; the older format has no place for them."""
+    with recording(metrics=[PrometheusMeter(registry=registry)]) as recorded:
+        with llm_observe.scope("job"), llm_observe.record_call("m", provider="p"):
+            pass
+        (call,), (request,) = recorded.calls, recorded.requests
+    page = scrape(registry, "application/openmetrics-text; version=1.0.0")
+    named = {
+        family.name: {json.dumps(sample.exemplar.labels, sort_keys=True) for sample in family.samples if sample.exemplar}
+        for family in text_string_to_metric_families(page)
+    }
+
+    def label(record) -> set[str]:
+        return {json.dumps({"span_id": record.span_id, "trace_id": record.trace_id})}
+
+    assert label(call) == named["gen_ai_client_inference_duration_seconds"]
+    assert label(request) == named["llm_observe_request_duration_seconds"]
+    assert " # {" not in scrape(registry, "text/plain")
+
+
+def test_a_trace_that_nobody_keeps_is_no_exemplar(registry, call):
+    """It would lead nowhere."""
+    PrometheusMeter(registry=registry).record(call(sampled=False))
+
+    assert " # {" not in openmetrics(registry).decode()
 
 
 def test_two_meters_may_share_a_registry(registry, call):

@@ -5,11 +5,13 @@ from typing import Any
 from llm_observe.errors import SettingsError, missing
 
 try:
+    from opentelemetry.context import Context
     from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
     from opentelemetry.metrics import MeterProvider as AnyProvider
     from opentelemetry.sdk.metrics import MeterProvider
     from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
     from opentelemetry.sdk.resources import SERVICE_NAME, Resource
+    from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, set_span_in_context
 except ModuleNotFoundError as error:
     raise missing(error, extra="otel") from None
 
@@ -23,7 +25,7 @@ class OtlpMeter:
     """Keeps the sums in the OpenTelemetry SDK, which sends them to *endpoint* every minute (``OTEL_METRIC_EXPORT_INTERVAL``).
 
     With a *provider*, the application's own, they go wherever that sends its own. ``OTEL_EXPORTER_OTLP_*``, ``OTEL_SERVICE_NAME`` and
-    ``OTEL_RESOURCE_ATTRIBUTES`` are the SDK's, and hold.
+    ``OTEL_RESOURCE_ATTRIBUTES`` are the SDK's, and hold. Histograms have the trace and span id of their call or request as exemplars.
 
     :raises SettingsError: for neither an endpoint nor a provider.
     """
@@ -54,8 +56,9 @@ class OtlpMeter:
 
     def record(self, record: AnyRecord) -> None:
         """Add what *record* measures."""
+        context = None if record.sampled is False else _context(record)
         for measurement in measured(record, self._bounds, self._names):
-            self._add(measurement, measurement.value)
+            self._add(measurement, measurement.value, context)
 
     def health(self, stats: Any) -> None:
         """Set what an observer's numbers say."""
@@ -71,12 +74,18 @@ class OtlpMeter:
         if self._own is not None:
             self._own.shutdown(2000)
 
-    def _add(self, measurement: Measurement, value: float) -> None:
+    def _add(self, measurement: Measurement, value: float, context: Context | None = None) -> None:
         instrument = measurement.instrument
         metric = self._metrics[instrument.name]
         if instrument.kind == "histogram":
-            metric.record(value, measurement.attributes)
+            metric.record(value, measurement.attributes, context)
         elif instrument.kind in {"counter", "updown"}:
             metric.add(value, measurement.attributes)
         else:
             metric.set(value, measurement.attributes)
+
+
+def _context(record: AnyRecord) -> Context:
+    """The context of *record*'s span: that it was sampled makes it an exemplar (``OTEL_METRICS_EXEMPLAR_FILTER`` says otherwise)."""
+    place = SpanContext(int(record.trace_id, 16), int(record.span_id, 16), is_remote=False, trace_flags=TraceFlags(TraceFlags.SAMPLED))
+    return set_span_in_context(NonRecordingSpan(place), Context())

@@ -23,7 +23,7 @@ except ModuleNotFoundError as error:
 from llm_observe.metrics._health import Deltas, exported, health
 from llm_observe.processors.instruments import Instrument, Names, instruments
 from llm_observe.processors.measures import Bounds, Measurement, measured
-from llm_observe.records import AnyRecord, Call
+from llm_observe.records import AnyRecord
 
 MULTIPROCESS = "PROMETHEUS_MULTIPROC_DIR"
 _UNITS = {"s": "seconds", "By": "bytes", "USD": "usd"}  # what is in braces is no unit to Prometheus
@@ -33,7 +33,7 @@ _made: "weakref.WeakKeyDictionary[CollectorRegistry, dict[str, Any]]" = weakref.
 class PrometheusMeter:
     """Keeps the sums in a *registry* of prometheus-client, the default one unless told otherwise. Several may share one.
 
-    A call's duration has the call's trace and span id as its exemplar, where the scraper asks for OpenMetrics.
+    Times have the trace and span id of their call or request as exemplars, where the scraper asks for OpenMetrics.
     """
 
     def __init__(self, *, registry: CollectorRegistry = REGISTRY, names: Names = "current") -> None:
@@ -47,7 +47,7 @@ class PrometheusMeter:
 
     def record(self, record: AnyRecord) -> None:
         """Add what *record* measures."""
-        exemplar = {"trace_id": record.trace_id, "span_id": record.span_id} if isinstance(record, Call) else None
+        exemplar = None if record.sampled is False else {"trace_id": record.trace_id, "span_id": record.span_id}
         for measurement in measured(record, self._bounds, self._names):
             self._add(measurement, measurement.value, exemplar)
 

@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 
 from llm_observe.errors import SettingsError, missing
-from llm_observe.records import Call, Cost, Usage
+from llm_observe.processors.charged import charged
+from llm_observe.records import Call, Cost
 
 _MILLION = 1_000_000
 MOST_UNKNOWN = 1024  # models without a price that are remembered
@@ -51,7 +52,7 @@ class _Price(msgspec.Struct, frozen=True):
     cache_write: float
 
     def of(self, call: Call) -> Cost:
-        usage = _charged(call.usage)
+        usage = charged(call.usage)
         read = usage.cache_read.input_tokens if usage.cache_read else 0
         written = usage.cache_write.input_tokens if usage.cache_write else 0
         fresh = max((usage.input_tokens or 0) - read - written, 0)
@@ -123,7 +124,7 @@ def _priced(call: Call, model: str, provider: str | None, tier: str | None) -> C
     from genai_prices import Usage as Counted
     from genai_prices import calc_price
 
-    usage = _charged(call.usage)
+    usage = charged(call.usage)
     read = usage.cache_read.input_tokens if usage.cache_read else 0
     counted: dict[str, Any] = {
         "input_tokens": usage.input_tokens or 0,
@@ -149,20 +150,6 @@ def _priced(call: Call, model: str, provider: str | None, tier: str | None) -> C
         cached=None if cached is None else float(cached),
         total=float(price.total_price),
         currency="USD",
-    )
-
-
-def _charged(usage: Usage) -> Usage:
-    """The counts that are paid for, where the provider tells them apart (Cohere's, Anthropic's over all rounds)."""
-    billed = usage.billed
-    if billed is None or (billed.input_tokens is None and billed.output_tokens is None):
-        return usage
-    return msgspec.structs.replace(
-        usage,
-        input_tokens=billed.input_tokens,
-        output_tokens=billed.output_tokens,
-        cache_read=billed.cache_read,
-        cache_write=billed.cache_write,
     )
 
 

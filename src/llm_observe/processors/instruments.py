@@ -85,6 +85,7 @@ ATTEMPTS = _counter(
     "llm_observe.attempts", "{attempt}", "HTTP attempts, by their status.", (*_OWN, "http.response.status_code", "error.type")
 )
 RETRIES = _counter("llm_observe.retries", "{attempt}", "HTTP attempts after the first of a call.", _OWN)
+UNCOUNTED = _counter("llm_observe.calls.uncounted", "{call}", "Model calls that used tokens and did not say how many.", _OWN)
 COST = _counter("llm_observe.cost", "USD", "What calls cost, where the price is known.", (*_OWN, "llm_observe.cost.kind"))
 PROCESSING = _seconds("llm_observe.processing_time", "Time that the provider says to have worked on an attempt.", _OWN)
 CONTENT = _seconds("llm_observe.time_to_first_content", "Time to the first chunk of a stream with something of the answer in it.", _OWN)
@@ -98,7 +99,7 @@ REQUEST_CALLS = Instrument(
 REQUEST_MODELS = _seconds(
     "llm_observe.request.time_in_models", "Time of a request in which a model call ran.", ("http.request.method", "http.route")
 )
-OWN = (COUNT, ATTEMPTS, RETRIES, COST, PROCESSING, CONTENT, REMAINING, REQUESTS, REQUEST_CALLS, REQUEST_MODELS)
+OWN = (COUNT, ATTEMPTS, RETRIES, UNCOUNTED, COST, PROCESSING, CONTENT, REMAINING, REQUESTS, REQUEST_CALLS, REQUEST_MODELS)
 
 _EXPORTER = ("llm_observe.exporter",)
 IN_FLIGHT = _updown("llm_observe.calls.in_flight", "{call}", "Model calls under way, whose answer has not come to its end.", ())

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from llm_observe.processors import instruments as i
+from llm_observe.processors.charged import charged
 from llm_observe.processors.instruments import Instrument, Names
 from llm_observe.records import AnyRecord, Call, Modality, Request
 
@@ -81,6 +82,8 @@ def _call(call: Call, bounds: Bounds, names: Names) -> Iterator[Measurement]:
                 yield Measurement(i.REMAINING, limit.remaining, {**own, "llm_observe.limit": bounds.value("llm_observe.limit", limit.name)})
     if len(call.attempts) > 1:
         yield Measurement(i.RETRIES, len(call.attempts) - 1, own)
+    if call.status != "error" and call.operation.name in COUNTED and call.usage.input_tokens is None and call.usage.output_tokens is None:
+        yield Measurement(i.UNCOUNTED, 1, own)
     if call.response.time_to_first_content is not None:
         yield Measurement(i.CONTENT, call.response.time_to_first_content, own)
     if call.cost is not None:
@@ -89,10 +92,11 @@ def _call(call: Call, bounds: Bounds, names: Names) -> Iterator[Measurement]:
 
 
 INFERENCE = frozenset({"chat", "generate_content", "text_completion"})
+COUNTED = INFERENCE | {"embeddings"}
 
 
 def _current(call: Call, common: Attributes, error: Attributes) -> Iterator[Measurement]:
-    usage, failing = call.usage, {**common, **error}
+    usage, failing = charged(call.usage), {**common, **error}
     if call.operation.name == "embeddings":
         yield Measurement(i.EMBEDDINGS_DURATION, call.duration, failing)
         if usage.input_tokens is not None:
@@ -103,8 +107,8 @@ def _current(call: Call, common: Attributes, error: Attributes) -> Iterator[Meas
         return
     yield Measurement(i.DURATION, call.duration, failing)
     yield from _chunks(call, i.FIRST_CHUNK, i.PER_CHUNK, common)
-    # A call that failed used nothing; one whose stream was cut before it said so used nobody knows how much.
-    unsaid = 0 if call.status == "error" else None
+    # The convention's zero for a call that failed or was answered without a count; of one that was cut nobody knows what it used.
+    unsaid = 0 if call.status in {"ok", "error"} else None
     tokens_in = unsaid if usage.input_tokens is None else usage.input_tokens
     tokens_out = unsaid if usage.output_tokens is None else usage.output_tokens
     if tokens_in is not None:
@@ -123,11 +127,11 @@ def _current(call: Call, common: Attributes, error: Attributes) -> Iterator[Meas
 
 
 def _legacy(call: Call, common: Attributes, error: Attributes, *, twice: bool) -> Iterator[Measurement]:
-    inference = call.operation.name in INFERENCE or call.operation.name == "embeddings"
-    if inference or not twice:  # what is no inference has the same name in both
+    if call.operation.name in COUNTED or not twice:  # what is no inference has the same name in both
         yield Measurement(i.OLD_DURATION, call.duration, {**common, **error})
     yield from _chunks(call, i.OLD_FIRST_CHUNK, i.OLD_PER_CHUNK, common)
-    for kind, count in (("input", call.usage.input_tokens), ("output", call.usage.output_tokens)):
+    usage = charged(call.usage)
+    for kind, count in (("input", usage.input_tokens), ("output", usage.output_tokens)):
         if count is not None:
             yield Measurement(i.OLD_TOKENS, count, {**common, "gen_ai.token.type": kind})
 

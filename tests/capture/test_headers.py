@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import llm_observe.wire
-from llm_observe.capture._headers import LONGEST, REQUEST_HEADERS, RESPONSE_HEADERS, AllowedHeaders
+from llm_observe.capture._headers import LONGEST, REQUEST_HEADERS, RESPONSE_HEADERS, AllowedHeaders, read
 from llm_observe.capture._hosts import left_alone
 from llm_observe.capture._words import harmless
 from llm_observe.testing.provider import Reply
@@ -94,10 +94,35 @@ def test_header_names_are_known_in_any_case():
         [(b"CoNtEnT-TyPe", b"text/plain"), (b"X-Other", b"1"), (b"X-Limit-A", b"1")]
     )
     assert {"content-type": "t", "x-limit-a": "1"} == allowed.pick_text([("Content-Type", b"t"), ("X-Limit-A", "1"), ("X-Other", "1")])
-    assert {"content-type": "t"} == allowed.pick_listed([(b"Content-Type", b"content-type", b"t"), (b"A", b"a", b"1")])
     for n in range(AllowedHeaders.MOST + 10):
         allowed.pick([(b"x-%d" % n, b"")])
     assert AllowedHeaders.MOST == len(allowed)
+
+
+@pytest.mark.parametrize("kept", [[], ["content-type"], ["content-type", "x-limit-a"], ["x-limit-a", "content-type", "x-limit-b"]])
+def test_headers_that_are_read_later_are_those_that_would_be_picked(kept):
+    """However many of them are allowed, wherever they stand; what is not allowed is not held."""
+    allowed = AllowedHeaders("content-type", prefixes=("x-limit-",))
+    listed = [(name.title().encode(), name.encode(), b"v%d" % n) for n, name in enumerate(["a", *kept, "b"])]
+
+    for _ in range(2):  # when first seen, and when known
+        held = allowed.hold(listed)
+        assert allowed.pick([(raw, value) for raw, _, value in listed]) == read(held)
+        assert set(kept) == {name.decode() for _, name, _ in held[1]}
+
+
+def test_a_header_that_comes_twice_counts_as_it_came_last():
+    """Whether it is read at once or later."""
+    assert {"date": "2"} == read(RESPONSE_HEADERS.hold([(b"Date", b"date", b"1"), (b"Date", b"date", b"2")]))
+
+
+def test_orders_of_headers_are_remembered_up_to_a_bound():
+    """A peer that makes up names does not fill the memory, and goes on being heard."""
+    allowed = AllowedHeaders("date")
+    for n in range(AllowedHeaders.MOST_LAYOUTS + 10):
+        assert {"date": "1"} == read(allowed.hold([(b"x", b"x-%d" % n, b""), (b"date", b"date", b"1")]))
+
+    assert AllowedHeaders.MOST_LAYOUTS == len(allowed.layouts)
 
 
 def test_a_value_that_is_no_ascii_is_kept():

@@ -118,11 +118,11 @@ class Assembler:
     # --- one kind of item each -----------------------------------------------------------------------------------
 
     def _exchange(self, captured: Captured) -> Iterator[AnyRecord]:
-        decoded = decode(captured.exchange, self._endpoints)
+        exchange = captured.complete()
+        decoded = decode(exchange, self._endpoints)
         if isinstance(decoded, Unknown):
             self.ignored += 1
             return
-        exchange = captured.exchange
         body = (hash(exchange.request_body), exchange.request_size)
         found = Pending(captured, captured, decoded, (attempt(exchange, decoded),), body, captured.size)
         if captured.previous in self._pending:

@@ -35,6 +35,10 @@ class Captured:
         self.serial, self.previous = serial, previous
         self.span_id: str | None = None  # as the provider was told it, if it was
 
+    def complete(self) -> Exchange:
+        """The exchange, to be read. For the sink: what capture put off is done now."""
+        return self.exchange
+
     @property
     def size(self) -> int:
         """Bytes of both bodies, where they are kept."""

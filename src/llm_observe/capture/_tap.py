@@ -11,6 +11,7 @@ from llm_observe._runtime.default import existing
 from llm_observe._runtime.items import Captured, last_attempt, next_serial
 from llm_observe._runtime.observer import Observer
 from llm_observe._runtime.scope import SUPPRESSED, Frame, frame, under
+from llm_observe.capture._headers import Held, read
 from llm_observe.capture._words import harmless
 from llm_observe.records import End, Exchange
 
@@ -25,10 +26,12 @@ def _nowhere(_: object) -> None:
 class Tap(Captured):
     """One exchange being watched. ``end`` may come from anywhere, the garbage collector too; the first one counts."""
 
-    __slots__ = ("_handover", "_keep", "_now", "_over", "_room", "_stamp", "_tail_size", "observer")
+    __slots__ = ("_answered", "_asked", "_handover", "_keep", "_now", "_over", "_room", "_stamp", "_tail_size", "observer")
 
     def __init__(self, observer: Observer, exchange: Exchange, *, room: int) -> None:
         here = frame.get()
+        self._asked: Held | None = None
+        self._answered: Held | None = None
         self.serial = serial = next_serial()
         self.previous = last_attempt.get()
         last_attempt.set(serial)
@@ -60,6 +63,24 @@ class Tap(Captured):
         exchange = self.exchange
         exchange.status_code = status_code
         exchange.response_headers = headers
+
+    def hold(self, asked: Held) -> None:
+        """The request's headers, to be read later."""
+        self._asked = asked
+
+    def holds(self, status_code: int, answered: Held) -> None:
+        """:meth:`headers`, to be read later."""
+        self.exchange.status_code = status_code
+        self._answered = answered
+
+    def complete(self) -> Exchange:
+        """The exchange with the headers that were held, read now."""
+        exchange = self.exchange
+        if self._asked is not None:
+            exchange.request_headers, self._asked = read(self._asked), None
+        if self._answered is not None:
+            exchange.response_headers, self._answered = read(self._answered), None
+        return exchange
 
     def stream(self) -> None:
         """The answer comes piece by piece, and the application takes it so."""

@@ -59,7 +59,6 @@ def begin(hook: ClientHook, request: Any) -> Tap | None:
             host=host,
             port=url.port or (80 if url.scheme == "http" else 443),
             path=path,
-            request_headers=REQUEST_HEADERS.pick_listed(headers._list) if hook.known else REQUEST_HEADERS.pick(headers.raw),  # noqa: SLF001
             request_size=size,
         )
         if size <= room:
@@ -67,6 +66,10 @@ def begin(hook: ClientHook, request: Any) -> Tap | None:
         else:
             exchange.shed = ("request",)
         tap = Tap(observer, exchange, room=room)
+        if hook.known:
+            tap.hold(REQUEST_HEADERS.hold(headers._list))  # noqa: SLF001
+        else:
+            exchange.request_headers = REQUEST_HEADERS.pick(headers.raw)
         if observer.propagate:
             inject(tap, headers)
         return tap
@@ -79,8 +82,10 @@ def answered(hook: ClientHook, tap: Tap, response: Any) -> None:
     """The answer's headers are there: take them, and its body or a watch over it."""
     try:
         headers = response.headers
-        picked = RESPONSE_HEADERS.pick_listed(headers._list) if hook.known else RESPONSE_HEADERS.pick(headers.raw)  # noqa: SLF001
-        tap.headers(response.status_code, picked)
+        if hook.known:
+            tap.holds(response.status_code, RESPONSE_HEADERS.hold(headers._list))  # noqa: SLF001
+        else:
+            tap.headers(response.status_code, RESPONSE_HEADERS.pick(headers.raw))
         if response.is_stream_consumed or response.is_closed:
             try:
                 content = response.content

@@ -133,15 +133,17 @@ class LLMObserveMiddleware:
 def begin(observer: Observer, scope: AsgiScope) -> Scope:
     """The scope for an ASGI request: one walk over its headers."""
     wanted = observer.request_id_name
-    request_id = traceparent = size = None
+    request_id = traceparent = tracestate = size = None
     for name, value in scope["headers"]:
         if name == wanted:
             request_id = value.decode("latin-1")
         elif name == b"traceparent":
             traceparent = value.decode("latin-1")
+        elif name == b"tracestate":  # a list, and so it may come in several
+            tracestate = value.decode("latin-1") if tracestate is None else f"{tracestate},{value.decode('latin-1')}"
         elif name == b"content-length":
             size = value.decode("latin-1")
-    return web_scope(observer, scope.get("method", "GET"), scope["path"], request_id, traceparent, size)
+    return web_scope(observer, scope.get("method", "GET"), scope["path"], request_id, traceparent, size, tracestate)
 
 
 def http(here: Scope, scope: AsgiScope, receive: Receive, send: Send) -> tuple[Receive, Send]:

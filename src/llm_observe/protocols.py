@@ -37,7 +37,8 @@ class Exporter(Protocol):
 
     Returning means the batch arrived. Raising :class:`~llm_observe.errors.RetryLater` or any other exception has the same batch
     come back later; raising :class:`~llm_observe.errors.Rejected` drops it, counted. It runs in the sink's thread and event loop,
-    never in the application's. An exporter may also have ``async def aclose()``, called once after its last batch.
+    never in the application's. An exporter may also have ``async def aclose()``, called once after its last batch, and
+    ``def keeps(trace_id, name, facts)``, asked once of each trace that begins here: where it says no, records have ``sampled: false``.
     """
 
     async def export(self, batch: Batch, /) -> None:

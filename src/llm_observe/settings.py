@@ -87,7 +87,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = False
     propagate: Annotated[
         bool,
-        Meta(description="model calls through httpx and httpx2 carry the trace in a `traceparent` header, to whoever serves the model"),
+        Meta(
+            description="model calls through httpx and httpx2 carry the trace in `traceparent` and `tracestate`, to whoever serves the model"
+        ),
     ] = False
     strict: Annotated[bool, Meta(description="our own errors are raised instead of counted: for tests")] = False
 

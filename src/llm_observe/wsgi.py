@@ -172,7 +172,8 @@ def begin(observer: Observer, environ: "WSGIEnvironment") -> Scope:
     get = environ.get
     path = (get("SCRIPT_NAME", "") + get("PATH_INFO", "")).encode("latin-1").decode("utf-8", "replace")
     name = "HTTP_" + observer.settings.request_id_header.upper().replace("-", "_")
-    return web_scope(observer, get("REQUEST_METHOD", "GET"), path, get(name), get("HTTP_TRACEPARENT"), get("CONTENT_LENGTH") or None)
+    size = get("CONTENT_LENGTH") or None
+    return web_scope(observer, get("REQUEST_METHOD", "GET"), path, get(name), get("HTTP_TRACEPARENT"), size, get("HTTP_TRACESTATE"))
 
 
 def _watched(here: Scope, start_response: "StartResponse", sent: list[tuple[str, str]]) -> Callable[..., Any]:

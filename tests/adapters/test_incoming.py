@@ -141,6 +141,27 @@ def test_a_trace_is_continued(request_with, timed, sent):
     assert [(TRACE, PARENT)] == [(record.trace_id, record.parent_id) for record in timed.requests]
 
 
+def test_the_state_of_a_trace_goes_on_with_it(request_with, timed):
+    """It is on record, for whoever sends the trace on."""
+    request_with(timed.observer, {"traceparent": CONTINUED[0], "tracestate": "rojo=1,congo=2"})
+
+    assert ["rojo=1,congo=2"] == [record.trace_state for record in timed.requests]
+
+
+def test_a_state_may_come_in_several_headers(timed, asgi):
+    """A list is one, however many lines it takes. (WSGI servers put them together.)"""
+
+    async def app(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body"})
+
+    scope = asgi.scope(headers={"traceparent": CONTINUED[0]})
+    scope["headers"] += [(b"tracestate", b"rojo=1"), (b"tracestate", b"congo=2")]
+    asgi.talk(LLMObserveMiddleware(app, observer=timed.observer), scope)
+
+    assert ["rojo=1,congo=2"] == [record.trace_state for record in timed.requests]
+
+
 @pytest.mark.parametrize("sent", IGNORED)
 def test_a_malformed_trace_is_ignored(request_with, timed, sent):
     """A new one begins."""

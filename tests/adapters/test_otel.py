@@ -422,6 +422,25 @@ def test_a_plain_wsgi_app_continues_an_incoming_trace(traced, model, wsgi):
     assert {("SERVER", "GET /chat", "the caller"), ("CLIENT", "chat m", "GET /chat")} == ours.tree
 
 
+@pytest.mark.parametrize(("otel", "server", "theirs"), [(True, "GET /chat", "rojo=1"), (False, "GET", "")])
+def test_the_state_of_a_trace_is_on_all_spans_in_it(traced, model, wsgi, otel, server, theirs):
+    """On the server's, on ours, and on those that begin in ours: these are no part of it without our setting."""
+    ours = traced()
+
+    def app(environ, start_response):
+        with llm_observe.step("step"), ours.tracer.start_as_current_span("theirs"):
+            start_response("200 OK", [])
+            return [model.ask().encode()]
+
+    observer = Observer(exporters=[OtelExporter(tracer_provider=ours.provider)], otel=otel, strict=True, batch_age=0)
+    environ = wsgi.environ("/chat", HTTP_TRACEPARENT=INCOMING, HTTP_TRACESTATE="rojo=1")
+    with observer:
+        wsgi.talk(LLMObserveWSGI(app, observer=observer), environ)
+
+    states = {span.name: span.context.trace_state.to_header() for span in ours.spans.get_finished_spans()}
+    assert {server: "rojo=1", "step": "rojo=1", "chat m": "rojo=1", "theirs": theirs} == states
+
+
 def test_a_call_outside_of_scopes_is_below_the_applications_span(traced, model):
     """And so is a job, and what is in it."""
     ours = traced()

@@ -1,11 +1,15 @@
 """The trace in the headers of model calls."""
 
+import contextlib
+
 import httpx2
 import pytest
 
 import llm_observe
 from llm_observe import Observer
 from llm_observe._runtime.default import swapped
+from llm_observe._runtime.incoming import web_scope
+from llm_observe._runtime.scope import Frame, entered
 from llm_observe.exporters import MemoryExporter
 from llm_observe.testing import recording
 
@@ -17,8 +21,8 @@ ANSWER = {"model": "m", "choices": [{"index": 0, "message": {"role": "assistant"
 class Asked:
     """A model behind a client, and what it was told."""
 
-    def __init__(self, **settings):
-        self.memory, self.told, self.statuses = MemoryExporter(), [], []
+    def __init__(self, memory, **settings):
+        self.memory, self.told, self.statuses = memory, [], []
         self.observer = Observer(exporters=[self.memory], strict=True, batch_age=0, **settings)
 
     def answer(self, request):
@@ -42,8 +46,8 @@ def asked():
     """Makes such a model."""
     made = []
 
-    def make(**settings):
-        made.append(Asked(**settings))
+    def make(memory=None, **settings):
+        made.append(Asked(MemoryExporter() if memory is None else memory, **settings))
         made[-1].observer.start()
         return made[-1]
 
@@ -133,6 +137,33 @@ def test_the_state_of_the_trace_goes_along(asked):
 
     call = model.call
     assert (f"{1:032x}", f"{2:016x}", "vendor=x") == (call.trace_id, call.parent_id, model.told[0]["tracestate"])
+
+
+def test_the_state_of_an_incoming_trace_goes_along(asked):
+    """Without OpenTelemetry, too, from a step in a job in the request."""
+    model = asked(propagate=True)
+    here = web_scope(model.observer, "GET", "/", None, f"00-{1:032x}-{2:016x}-01", None, "vendor=x")
+    with entered(Frame(here, here.span_id)), llm_observe.scope("job"), llm_observe.step("step"):
+        model.ask()
+
+    call = model.call
+    assert (f"{1:032x}", "vendor=x", "vendor=x") == (call.trace_id, call.trace_state, model.told[0]["tracestate"])
+
+
+@pytest.mark.parametrize("outside", [True, False])
+def test_a_trace_that_is_left_out_goes_on_unsampled(asked, outside):
+    """Whoever serves the model is told what was decided, and decides no other way."""
+
+    class Nothing(MemoryExporter):
+        def keeps(self, trace_id, name, facts):
+            return False
+
+    model = asked(Nothing(), propagate=True)
+    with swapped(model.observer), contextlib.nullcontext() if outside else llm_observe.scope("job"):
+        model.ask()
+
+    call = model.call
+    assert (f"00-{call.trace_id}-{call.span_id}-00", False) == (model.told[0]["traceparent"], call.sampled)
 
 
 def test_every_client_takes_it_along(post, llm_provider):

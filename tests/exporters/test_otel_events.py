@@ -440,6 +440,16 @@ def test_events_that_a_collector_refuses_are_counted(make, send, serve, answered
     assert 1 == caught.value.count
 
 
+def test_a_collector_without_logs_gets_its_spans(make, send, serve):
+    """Many a tracing backend takes no log records: that is counted, and nothing waits for it."""
+    server = serve(200, 404)
+
+    with pytest.raises(errors.Rejected, match="/v1/logs answered 404: it takes no log records") as caught:
+        send(OtelExporter(server.base, events=True), make.batch(make.call(), make.step()))
+
+    assert (1, ["chat gpt-x", "retrieval"]) == (caught.value.count, spans(server))
+
+
 def test_a_record_that_is_refused_twice_is_one(make, send, serve):
     """As a span and as an event: it was one record, and the other one arrived."""
     call = make.call(name="poison", request=CallRequest(model="poison"))

@@ -16,6 +16,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from llm_observe import Observer, errors, exporters, scope
 from llm_observe.exporters.otel import OtelExporter
 from llm_observe.records import (
+    Attempt,
     CallRequest,
     CallResponse,
     Error,
@@ -86,6 +87,16 @@ def test_a_collector_reads_what_the_conventions_say(make, send, serve):
         span.parent_span_id.hex(),
         span.status.message,
     )
+
+
+def test_what_others_said_on_the_trace_is_on_our_spans(make, send, serve):
+    """The state of a trace is that of all spans in it, attempts too; most have none."""
+    server = serve(200)
+    attempt = Attempt(started_at=make.noon, duration=0.5)
+
+    send(OtelExporter(server.base), make.batch(make.call(trace_state="rojo=1,congo=2", attempts=(attempt, attempt)), make.step()))
+
+    assert ["rojo=1,congo=2"] * 3 + [""] == [span.trace_state for span in received(server)]
 
 
 @pytest.mark.parametrize(

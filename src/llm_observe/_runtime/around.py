@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from llm_observe._runtime.sampling import Keeps
 from llm_observe.errors import missing
 
 if TYPE_CHECKING:
@@ -21,12 +22,16 @@ _SDKS = ("com.anthropic.sdk.python", "mistralai_sdk_tracer")  # instrumentation 
 
 
 class Place(msgspec.Struct, frozen=True):
-    """Where in a trace something is, in the words of records. ``instrumentation`` is the instrumentation scope that made the span."""
+    """Where in a trace something is, in the words of records. ``instrumentation`` is the instrumentation scope that made the span.
+
+    ``sampled`` is None where the trace began with us, and nobody has been asked yet.
+    """
 
     trace_id: str
     span_id: str | None = None
     parent_id: str | None = None
-    sampled: bool = True
+    sampled: bool | None = None
+    trace_state: str | None = None
     instrumentation: str | None = None
     kind: str | None = None
     is_call: bool = False
@@ -37,6 +42,7 @@ def place(span: Any) -> Place:
     if isinstance(span, Place):
         return span
     context = span.get_span_context()
+    state = context.trace_state
     parent, scope, kind = getattr(span, "parent", None), getattr(span, "instrumentation_scope", None), getattr(span, "kind", None)
     name = getattr(scope, "name", None)
     attributes = getattr(span, "attributes", None) or {}
@@ -45,6 +51,7 @@ def place(span: Any) -> Place:
         span_id=f"{context.span_id:016x}",
         parent_id=None if parent is None else f"{parent.span_id:016x}",
         sampled=bool(context.trace_flags & 1),
+        trace_state=state.to_header() if state else None,
         instrumentation=name,
         kind=getattr(kind, "name", None),
         is_call=attributes.get("gen_ai.operation.name") in CALLS
@@ -53,24 +60,32 @@ def place(span: Any) -> Place:
     )
 
 
-def whereabouts(ids: "Ids", scope: "Scope | None", *, around: object, parent_id: str | None, span_id: str | None = None) -> dict[str, Any]:
+def whereabouts(
+    ids: "Ids", scope: "Scope | None", *, around: object, parent_id: str | None, span_id: str | None = None, name: str, keeps: Keeps
+) -> dict[str, Any]:
     """The trace, the span and its parent of what happened in *scope* below *around*, a span; or below *parent_id*.
 
-    What has no *span_id* of its own yet shares that of a span that is a call.
+    What has no *span_id* of its own yet shares that of a span that is a call. *keeps* is asked where nobody has decided yet on the trace.
     """
-    if around is None:
-        sampled = None if scope is None or scope.sampled else False
-        return {
-            "trace_id": scope.trace_id if scope else ids.trace(),
-            "span_id": span_id or ids.span(),
-            "parent_id": parent_id,
-            "sampled": sampled,
-        }
-    where = place(around)
-    found: dict[str, Any] = {"trace_id": where.trace_id, "sampled": None if where.sampled else False}
+    if around is not None:
+        where = place(around)
+    elif scope is not None:
+        where = Place(scope.trace_id, sampled=scope.sampled, trace_state=scope.trace_state)
+    else:
+        where = Place(ids.trace())
+    found: dict[str, Any] = {
+        "trace_id": where.trace_id,
+        "sampled": None if decided(where, keeps, scope, name) else False,
+        "trace_state": where.trace_state,
+    }
     if span_id is None and where.is_call:
         return {**found, "span_id": where.span_id, "parent_id": where.parent_id, "instrumentation": where.instrumentation}
     return {**found, "span_id": span_id or ids.span(), "parent_id": parent_id or where.span_id}
+
+
+def decided(where: Place, keeps: Keeps, scope: "Scope | None", name: str) -> bool:
+    """Whether the trace of *where* is sampled: as was decided before us, else as we are told now."""
+    return keeps(where.trace_id, scope, name) if where.sampled is None else where.sampled
 
 
 class Around:
@@ -104,7 +119,8 @@ class Around:
         """A span that other spans can have as a parent: it stands for one of ours, which is made later."""
         trace = self._trace
         flags = trace.TraceFlags(trace.TraceFlags.SAMPLED if where.sampled else trace.TraceFlags.DEFAULT)
-        return trace.NonRecordingSpan(trace.SpanContext(int(where.trace_id, 16), int(where.span_id or "0", 16), False, flags))
+        state = None if where.trace_state is None else trace.TraceState.from_header([where.trace_state])
+        return trace.NonRecordingSpan(trace.SpanContext(int(where.trace_id, 16), int(where.span_id or "0", 16), False, flags, state))
 
     def enter(self, span: Any) -> Callable[[], None]:
         """Have *span* be the current one. Returns the way out, which may be taken in any context: it puts back by value, as frames are."""

@@ -12,6 +12,7 @@ import msgspec
 from llm_observe._runtime.around import whereabouts
 from llm_observe._runtime.clock import Clock, Ids
 from llm_observe._runtime.items import ALL, Captured, Settle, StepEnded, Told
+from llm_observe._runtime.sampling import Keeps, everything
 from llm_observe._runtime.scope import Scope
 from llm_observe._runtime.tally import Tally
 from llm_observe._runtime.told import told_call
@@ -67,10 +68,11 @@ class Assembler:
         window: float = 60.0,
         endpoints: Endpoints = NO_ENDPOINTS,
         price: Callable[[Call], Call] = lambda call: call,
+        keeps: Keeps = everything,
     ) -> None:
         self.ids, self.clock, self.service = ids, clock, service
         self.ignored = self.folded = 0
-        self._endpoints, self._price = endpoints, price
+        self._endpoints, self._price, self._keeps = endpoints, price, keeps
         self._window = int(window * 1e9)
         self._pending: dict[int, Pending] = {}  # by serial of the last attempt, oldest first
         self._pending_bytes = 0
@@ -152,6 +154,7 @@ class Assembler:
         for serial in [n for n, waiting in self._pending.items() if waiting.last.scope is scope]:
             yield self._call(self._take(serial))
         tally = scope.tally or Tally()
+        sampled = self._keeps(scope.trace_id, scope, "") if scope.sampled is None else scope.sampled
         ended = scope.ended or scope.began
         http = None
         if scope.method is not None:
@@ -173,7 +176,8 @@ class Assembler:
             status=_request_status(scope),
             error=_request_error(scope),
             scope=_info(scope, name=False),
-            sampled=None if scope.sampled else False,
+            sampled=None if sampled else False,
+            trace_state=scope.trace_state,
             instrumentation=scope.instrumentation,
             http=http,
             url=None if scope.path is None else Url(path=scope.path),
@@ -186,7 +190,9 @@ class Assembler:
         status: Status = "cancelled" if step.cancelled else "error" if step.error_type else "ok"
         yield Step(
             id=self.ids.record(step.started_ns),
-            **whereabouts(self.ids, scope, around=step.around, parent_id=step.parent_id, span_id=step.span_id),
+            **whereabouts(
+                self.ids, scope, around=step.around, parent_id=step.parent_id, span_id=step.span_id, name=step.name, keeps=self._keeps
+            ),
             request_id=scope.request_id if scope else None,
             service=self.service,
             started_at=instant(step.started_ns),
@@ -201,7 +207,7 @@ class Assembler:
     def _told(self, told: Told) -> Iterator[AnyRecord]:
         yield from self._moved_on(told.previous)
         scope = told.scope
-        call = self._price(told_call(told, self.ids, instant(told.started_ns), service=self.service, scope=_info(scope)))
+        call = self._price(told_call(told, self.ids, instant(told.started_ns), service=self.service, scope=_info(scope), keeps=self._keeps))
         self._add(scope, call, told.began, told.ended)
         yield call
 
@@ -220,7 +226,15 @@ class Assembler:
         call = call_of(
             decoded,
             id=self.ids.record(first.started_ns),
-            **whereabouts(self.ids, scope, around=settled.first.around, parent_id=settled.first.parent_id, span_id=settled.last.span_id),
+            **whereabouts(
+                self.ids,
+                scope,
+                around=settled.first.around,
+                parent_id=settled.first.parent_id,
+                span_id=settled.last.span_id,
+                name=decoded.operation.name,
+                keeps=self._keeps,
+            ),
             request_id=scope.request_id if scope else None,
             service=self.service,
             started_at=instant(first.started_ns),

@@ -47,7 +47,7 @@ class step(Section):  # noqa: N801 - used as a decorator and in `with`
         self._parent, self._around = _under(self._observer, around)
         self._span = self._observer.ids.span()
         self._started, self._began = self._observer.clock.wall(), self._observer.clock.now()
-        return inside(self._observer, self._scope, self._span, around=self._around)
+        return inside(self._observer, self._scope, self._span, around=self._around, name=self.name)
 
     def end(self, error: BaseException | None) -> None:
         if self._silent:
@@ -96,14 +96,16 @@ class scope(Section):  # noqa: N801 - used as a decorator and in `with`
         inner = Scope(observer, name=self.name)
         if around is not None:
             inner.trace_id, inner.parent_id, inner.sampled = around.trace_id, around.span_id, around.sampled
+            inner.trace_state = around.trace_state
         _, span = under(observer, frame.get())
         if span is not None:
             where = place(span)
             inner.trace_id, inner.parent_id, inner.sampled = where.trace_id, where.span_id, where.sampled
+            inner.trace_state = where.trace_state
         inner.user_id, inner.session_id = self._user, self._session
         inner.tags.update(self._tags)
         self._inner = inner
-        return SUPPRESSED if self._silent else inside(observer, inner, inner.span_id, around=None)
+        return SUPPRESSED if self._silent else inside(observer, inner, inner.span_id, around=None, name=self.name)
 
     def end(self, error: BaseException | None) -> None:
         if self._silent:
@@ -200,7 +202,7 @@ class record_call(Section):  # noqa: N801 - used in `with`
         self._handover.begun += 1
         if self._handover.asleep:
             self._handover.look()
-        return inside(self._observer, self._scope, self._span, around=self._around)
+        return inside(self._observer, self._scope, self._span, around=self._around, name=f"{self.operation} {self.model}")
 
     def end(self, error: BaseException | None) -> None:
         if self._silent:

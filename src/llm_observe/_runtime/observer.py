@@ -14,6 +14,7 @@ from llm_observe._runtime.clock import Clock, Ids
 from llm_observe._runtime.guard import Guard
 from llm_observe._runtime.handover import Handover, Item
 from llm_observe._runtime.items import ALL, Flush, Settle, last_attempt
+from llm_observe._runtime.sampling import Sampling
 from llm_observe._runtime.stats import Stats, settled
 from llm_observe.processors.content import content
 from llm_observe.processors.cost import Pricing
@@ -88,9 +89,16 @@ class Observer:
         self.handover.watched = bool(self.meters)
         endpoints = Endpoints(settings.endpoints, FORMATS)
         look_for(endpoints.paths)
+        self.sampling = Sampling(self.exporters, self.guard)
         self.pricing = Pricing(settings.prices, wanted=settings.cost)
         self.assembler = Assembler(
-            self.ids, self.clock, service=settings.service, window=settings.retry_window, endpoints=endpoints, price=self.pricing
+            self.ids,
+            self.clock,
+            service=settings.service,
+            window=settings.retry_window,
+            endpoints=endpoints,
+            price=self.pricing,
+            keeps=self.sampling,
         )
         self.sink = Sink(
             self.handover,

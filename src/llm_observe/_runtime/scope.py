@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from llm_observe._runtime.around import Place, label, place
+from llm_observe._runtime.around import Place, decided, label, place
 from llm_observe._runtime.guard import words
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ class Scope:
         "tags",
         "tally",
         "trace_id",
+        "trace_state",
         "user_id",
     )
 
@@ -75,7 +76,8 @@ class Scope:
         self.trace_id = trace_id or ids.trace()
         self.span_id = ids.span()
         self.parent_id = parent_id
-        self.sampled = True
+        self.trace_state: str | None = None
+        self.sampled: bool | None = None  # whoever began the trace has decided; None where that was us
         self.around: Any = None  # the OpenTelemetry span that this scope is, or began in
         self.instrumentation: str | None = None  # who made it, where this scope has its id
         self.labelled = False  # whether it is on us to name that span
@@ -138,7 +140,12 @@ class Scope:
         where = place(span) if where is None else where
         before = self.span_id
         self.trace_id, self.span_id, self.sampled = where.trace_id, where.span_id or before, where.sampled
-        self.parent_id, self.around, self.instrumentation = where.parent_id, span, where.instrumentation or "unknown"
+        self.trace_state, self.parent_id, self.around, self.instrumentation = (
+            where.trace_state,
+            where.parent_id,
+            span,
+            where.instrumentation or "unknown",
+        )
         here = frame.get()
         if here is not None and here.scope is self and here.span_id == before:
             here.span_id, here.around = self.span_id, span
@@ -213,18 +220,20 @@ def under(observer: "Observer", here: Frame | None) -> tuple[str | None, Any]:
     return here.span_id, here.around if scope is None else None
 
 
-def inside(observer: "Observer", scope: Scope | None, span_id: str, *, around: Any) -> Frame:
-    """The frame for what has the span *span_id*, in *scope* or below *around*. Spans of OpenTelemetry's find it as their parent."""
+def inside(observer: "Observer", scope: Scope | None, span_id: str, *, around: Any, name: str) -> Frame:
+    """The frame for what has the span *span_id* and the *name*, in *scope* or below *around*. OpenTelemetry's spans find it as their parent."""
     look = observer.around
-    if look is None:
-        return Frame(scope, span_id, None if scope is not None else Place(place(around).trace_id, span_id))
+    if look is None and scope is not None:
+        return Frame(scope, span_id)
     if around is not None:
-        where = place(around)
-        where = Place(where.trace_id, span_id, sampled=where.sampled)
+        found = place(around)
+        where = Place(found.trace_id, span_id, sampled=found.sampled, trace_state=found.trace_state)
     else:
         assert scope is not None  # who is in none has something around it
-        where = Place(scope.trace_id, span_id, sampled=scope.sampled)
-    span = look.standing_for(where)
+        where = Place(scope.trace_id, span_id, sampled=scope.sampled, trace_state=scope.trace_state)
+    if look is None:
+        return Frame(scope, span_id, where)
+    span = look.standing_for(msgspec.structs.replace(where, sampled=decided(where, observer.sampling, scope, name)))
     return Frame(scope, span_id, span, lambda: look.enter(span))
 
 

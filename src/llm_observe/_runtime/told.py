@@ -7,6 +7,7 @@ from typing import Any
 from llm_observe._runtime.around import whereabouts
 from llm_observe._runtime.clock import Ids
 from llm_observe._runtime.items import Told
+from llm_observe._runtime.sampling import Keeps
 from llm_observe.records import (
     AnyPart,
     Call,
@@ -28,19 +29,20 @@ from llm_observe.records import (
 )
 
 
-def told_call(told: Told, ids: Ids, started_at: datetime, *, service: str | None, scope: ScopeInfo | None) -> Call:
+def told_call(told: Told, ids: Ids, started_at: datetime, *, service: str | None, scope: ScopeInfo | None, keeps: Keeps) -> Call:
     """The record of *told*."""
     where, output = told.scope, told.output
     usage = {name: count for name, given in told.usage.items() if (count := _count(given)) is not None}
     inputs = messages(told.input, role="user")
+    name = f"{told.operation} {told.model}"
     return Call(
         id=ids.record(told.started_ns),
-        **whereabouts(ids, where, around=told.around, parent_id=told.parent_id, span_id=told.span_id),
+        **whereabouts(ids, where, around=told.around, parent_id=told.parent_id, span_id=told.span_id, name=name, keeps=keeps),
         request_id=where.request_id if where else None,
         service=service,
         started_at=started_at,
         duration=(told.ended - told.began) / 1e9,
-        name=f"{told.operation} {told.model}",
+        name=name,
         status="cancelled" if told.cancelled else "error" if told.error_type else "ok",
         error=Error(type=told.error_type, message=told.error_message) if told.error_type else None,
         scope=scope,

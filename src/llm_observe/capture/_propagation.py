@@ -2,7 +2,7 @@
 
 from collections.abc import MutableMapping
 
-from llm_observe._runtime.around import Place, place
+from llm_observe._runtime.around import Place, decided, place
 from llm_observe.capture._tap import Tap
 
 
@@ -16,17 +16,18 @@ def inject(tap: Tap, headers: MutableMapping[str, str]) -> None:
 
 
 def _inject(tap: Tap, headers: MutableMapping[str, str]) -> None:
-    ids, around, scope = tap.observer.ids, tap.around, tap.scope
-    if around is None and scope is None:
-        around = tap.around = Place(ids.trace())
-    where = place(around) if around is not None else None
-    if where is not None and where.is_call:
+    observer, around, scope = tap.observer, tap.around, tap.scope
+    if around is not None:
+        where = place(around)
+    elif scope is not None:
+        where = Place(scope.trace_id, sampled=scope.sampled, trace_state=scope.trace_state)
+    else:
+        where = tap.around = Place(observer.ids.trace())
+    if where.is_call:
         span_id = where.span_id
     else:
-        span_id = tap.span_id = ids.span()
-    trace_id = where.trace_id if where is not None else scope.trace_id if scope is not None else ids.trace()
-    sampled = where.sampled if where is not None else scope is None or scope.sampled
-    headers["traceparent"] = f"00-{trace_id}-{span_id}-{'01' if sampled else '00'}"
-    state = "" if around is None or isinstance(around, Place) else around.get_span_context().trace_state.to_header()
-    if state and "tracestate" not in headers:
-        headers["tracestate"] = state
+        span_id = tap.span_id = observer.ids.span()
+    sampled = decided(where, observer.sampling, scope, "POST")
+    headers["traceparent"] = f"00-{where.trace_id}-{span_id}-{'01' if sampled else '00'}"
+    if where.trace_state is not None and "tracestate" not in headers:
+        headers["tracestate"] = where.trace_state

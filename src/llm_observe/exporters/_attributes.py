@@ -21,7 +21,7 @@ DETAILS, EXCEPTION = "gen_ai.client.inference.operation.details", "gen_ai.client
 # Where a field goes, with all below it, that is not under the prefix by its own path. None: it is no attribute.
 PLACES: dict[str, str | None] = {
     **dict.fromkeys(["trace_id", "span_id", "parent_id", "started_at", "duration", "name", "schema", "service"]),  # the span's own
-    **dict.fromkeys(["sampled", "instrumentation", "attempts", "error.message", "response.chunk_gaps"]),
+    **dict.fromkeys(["sampled", "trace_state", "instrumentation", "attempts", "error.message", "response.chunk_gaps"]),
     **{path: OWN + path for path in ("id", "status", "request_id", "wire", "cost", "truncated", "scope", "calls", "disconnected")},
     **{path: OWN + path for path in ("error.code", "error.permanent", "provider.guessed", "usage.billed", "input.count", "output.schema")},
     **{path: OWN + path for path in ("response.status", "response.time_to_first_content", "response.embedding_count")},

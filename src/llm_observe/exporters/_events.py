@@ -24,7 +24,7 @@ from llm_observe.exporters._spans import by_service, context_of, exception, has_
 from llm_observe.processors.measures import INFERENCE
 from llm_observe.records import AnyRecord, Call, Input, Request, Tool
 
-LOGS = Signal("/v1/logs", OTLPLogExporter, ExportLogsServiceResponse, "rejected_log_records", "log records")
+LOGS = Signal("/v1/logs", OTLPLogExporter, ExportLogsServiceResponse, "rejected_log_records", "log records", needed=False)
 DEEPEST = 24  # levels that stay structured: a level is three of protobuf's, and its readers stop at 100
 Out = Callable[[list[Any]], None]
 _THEIRS = "opentelemetry."  # what begins the names of instrumentations that send these events themselves
@@ -49,7 +49,7 @@ class Events:
 
     def _event(self, record: AnyRecord, name: str, severity: SeverityNumber, said: dict[str, Any]) -> ReadableLogRecord:
         end = nanoseconds(record.started_at) + round(record.duration * 1e9)
-        span = NonRecordingSpan(context_of(record.trace_id, record.span_id))
+        span = NonRecordingSpan(context_of(record, record.span_id))
         event = LogRecord(
             timestamp=end,
             observed_timestamp=end,

@@ -17,19 +17,25 @@ from llm_observe.errors import ExportError, Rejected, RetryLater, SettingsError
 from llm_observe.exporters._answer import DIVISIBLE, judge
 from llm_observe.exporters._plain import excerpt
 
+NOT_FOUND = 404
+
 
 class Divisible(Rejected):
     """May be the fault of a single record, or of too many at once: halves are worth a try."""
 
 
 class Signal(NamedTuple):
-    """What is sent: *make* is the SDK's exporter of it, *answer* a collector's, in which *refused* counts what it did not take."""
+    """What is sent: *make* is the SDK's exporter of it, *answer* a collector's, in which *refused* counts what it did not take.
+
+    Not every collector takes what is not *needed*: one that does not is not waited for, and gets the rest.
+    """
 
     path: str
     make: Callable[..., Any]
     answer: Any
     refused: str
     things: str
+    needed: bool = True
 
 
 TRACES = Signal("/v1/traces", OTLPSpanExporter, ExportTraceServiceResponse, "rejected_spans", "spans")
@@ -98,7 +104,7 @@ class _Once(requests.Session):
         self.sent = True
         try:
             response = super().send(request, **{**options, "allow_redirects": False})
-            _judge(where, response)
+            _judge(where, response, self._signal)
             _all_taken(where, response.content, self._signal)
         except requests.RequestException as error:
             self.said = RetryLater(f"{where}: {type(error).__name__}: {error}")
@@ -109,7 +115,9 @@ class _Once(requests.Session):
         raise _Said(str(self.said))
 
 
-def _judge(where: str, response: requests.Response) -> None:
+def _judge(where: str, response: requests.Response, signal: Signal) -> None:
+    if response.status_code == NOT_FOUND and not signal.needed:
+        raise Rejected(f"{where} answered {NOT_FOUND}: it takes no {signal.things}")
     try:
         judge(where, response.status_code, response.headers, excerpt(response.text[:400], 200))
     except Rejected as refusal:

@@ -14,7 +14,7 @@ from typing import Any
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags
+from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags, TraceState
 
 from llm_observe.exporters._attributes import OWN, Value, plain
 from llm_observe.records import AnyRecord, Attempt, Call, Request
@@ -39,7 +39,7 @@ class Spans:
         start = nanoseconds(record.started_at)
         end = start + round(record.duration * 1e9)
         resource = self._resource(record.service)
-        context = context_of(record.trace_id, record.span_id)
+        context = context_of(record, record.span_id)
         failed = has_failed(record)
         yield ReadableSpan(
             _name(record),
@@ -62,7 +62,7 @@ class Spans:
         start = nanoseconds(attempt.started_at)
         return ReadableSpan(
             "POST",
-            context=context_of(call.trace_id, blake2b(f"{call.span_id}.{number}".encode(), digest_size=8).hexdigest()),
+            context=context_of(call, blake2b(f"{call.span_id}.{number}".encode(), digest_size=8).hexdigest()),
             parent=parent,
             resource=resource,
             attributes=_facts(call, attempt, number),
@@ -107,16 +107,22 @@ def by_service(resource: Resource) -> Callable[[str | None], Resource]:
     return functools.lru_cache(maxsize=64)(lambda service: _named(resource, service))
 
 
-def context_of(trace_id: str, span_id: str, *, remote: bool = False) -> SpanContext:
-    """The place of a span in its trace, as spans and log records have it."""
-    return SpanContext(int(trace_id, 16), int(span_id, 16), is_remote=remote, trace_flags=SAMPLED)
+def context_of(record: AnyRecord, span_id: str, *, remote: bool = False) -> SpanContext:
+    """The place of the span *span_id* in the trace of *record*, as spans and log records have it."""
+    state = None if record.trace_state is None else _state(record.trace_state)
+    return SpanContext(int(record.trace_id, 16), int(span_id, 16), remote, SAMPLED, state)
+
+
+@functools.lru_cache(maxsize=64)
+def _state(text: str) -> TraceState:
+    return TraceState.from_header([text])
 
 
 def _parent(record: AnyRecord) -> SpanContext | None:
     if record.parent_id is None:
         return None
     remote = isinstance(record, Request) and record.http is not None
-    return context_of(record.trace_id, record.parent_id, remote=remote)
+    return context_of(record, record.parent_id, remote=remote)
 
 
 def _name(record: AnyRecord) -> str:

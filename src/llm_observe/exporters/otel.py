@@ -14,10 +14,12 @@ from llm_observe.errors import RetryLater, SettingsError, missing
 from llm_observe.protocols import Batch
 
 try:
+    from opentelemetry.context import Context
     from opentelemetry.instrumentation.utils import suppress_instrumentation
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
     from opentelemetry.sdk.trace.export import SpanExporter
+    from opentelemetry.trace import SpanKind, get_tracer_provider
 
     from llm_observe.exporters._otlp import TRACES, Otlp
 except ModuleNotFoundError as error:
@@ -83,6 +85,8 @@ class OtelExporter:
         self._shown = f"{endpoint or tracer_provider or span_exporter or 'OTLP'}"
         self._instrumented, self._in_a_thread = instrumented, verb(self._export)
         self._closing: list[Callable[[], object]] = []
+        self._provider = tracer_provider
+        self._sampler = TracerProvider(resource=Resource.get_empty(), shutdown_on_exit=False).sampler  # the environment's
         capture = os.environ.get(CAPTURE, "").strip().lower()
         if tracer_provider is not None:
             out, resource = _through(tracer_provider), tracer_provider.resource
@@ -117,6 +121,15 @@ class OtelExporter:
         :raises Rejected: when a collector will not take them, or some of them.
         """
         await self._in_a_thread(batch)
+
+    def keeps(self, trace_id: str, name: str, facts: Mapping[str, str]) -> bool:
+        """Whether the sampler wants a trace that begins with us: the tracer_provider's, the application's, or that of ``OTEL_TRACES_SAMPLER``.
+
+        Asked in the sink once a trace. *facts* are the attributes of the request that it begins with, if it does.
+        """
+        sampler = getattr(self._provider or get_tracer_provider(), "sampler", None) or self._sampler
+        kind = SpanKind.SERVER if facts else SpanKind.INTERNAL
+        return bool(sampler.should_sample(Context(), int(trace_id, 16), name, kind, facts).decision.is_sampled())
 
     async def aclose(self) -> None:
         """Shut the SDK's exporters down. A provider is its owner's to shut down."""

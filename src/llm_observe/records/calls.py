@@ -61,8 +61,8 @@ class Decoded(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 class Record(Shape, frozen=True, kw_only=True, tag_field="kind"):
     """What every exported record has. ``duration`` is seconds; ``started_at`` is UTC.
 
-    ``sampled`` is only ever false: whoever began the trace did not want it kept. ``instrumentation`` is the OpenTelemetry
-    instrumentation scope whose span ``span_id`` is, where it is not ours.
+    ``sampled`` is only ever false: whoever began the trace, or a sampler, did not want it kept. ``trace_state`` is what others have said
+    on the trace (W3C ``tracestate``). ``instrumentation`` is the OpenTelemetry instrumentation scope whose span ``span_id`` is, where it is not ours.
     """
 
     id: str
@@ -78,6 +78,7 @@ class Record(Shape, frozen=True, kw_only=True, tag_field="kind"):
     error: Error | None = None
     scope: ScopeInfo | None = None
     sampled: bool | None = None
+    trace_state: str | None = None
     instrumentation: str | None = None
     schema: str = msgspec.field(default_factory=lambda: SCHEMA)  # a factory, so that it is written although it is the default
 

@@ -67,6 +67,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = {}
     queue_records: Annotated[int, Meta(description="records that may wait for the sink; more are dropped, and counted", ge=1)] = 10_000
     queue_bytes: Annotated[int, Meta(description="bytes that may wait for the sink; content is shed first", ge=65536)] = 64 * 2**20
+    spool: Annotated[
+        bool | str,
+        Meta(
+            description="records are on disk until they have arrived: true for a directory `spool` in `directory`, or a directory of your own"
+        ),
+    ] = False
+    spool_bytes: Annotated[int, Meta(description="size of the spool, for all processes and exporters together", ge=65536)] = 512 * 2**20
     body_bytes: Annotated[int, Meta(description="bytes kept of one request or response body", ge=1024)] = 4 * 2**20
     text_bytes: Annotated[int, Meta(description="bytes kept of one text in a record; longer ones keep their beginning", ge=64)] = 2**20
     batch_records: Annotated[int, Meta(description="records in one batch at most", ge=1)] = 512
@@ -172,8 +179,14 @@ def _split(name: str, text: str, *, where: str) -> Any:
 def _convert(name: str, value: Any, *, where: str) -> Any:
     if name in {"exporters", "metrics", "processors"}:
         return _several(name, value)
+    if name == "spool" and isinstance(value, str) and (truth := _TRUTHS.get(value.strip().lower())) is not None:
+        value = truth
     try:
-        return msgspec.convert(os.fspath(value) if name == "directory" else value, HINTS[name], strict=False)
+        return msgspec.convert(
+            os.fspath(value) if name == "directory" or (name == "spool" and isinstance(value, os.PathLike)) else value,
+            HINTS[name],
+            strict=False,
+        )
     except (msgspec.ValidationError, TypeError) as error:
         said = str(error) if isinstance(error, msgspec.ValidationError) else f"Expected a path, got `{type(value).__name__}`"
         if name == "http_headers":
@@ -186,6 +199,7 @@ def _left_out(name: str) -> str:
     return f"Left out, it is {default!r}." if default or default == 0 else "It may be left out."
 
 
+_TRUTHS = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False, "": False}
 _ABLE = {  # of each setting that takes objects: what they are asked to do, and what is said where they cannot
     "exporters": ("export", "a URL, an object with `export`, or a function"),
     "metrics": ("record", "a name, or an object with `record` and `health`"),

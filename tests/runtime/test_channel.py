@@ -10,9 +10,10 @@ import anyio
 import pytest
 
 from llm_observe._runtime import channel as channels
-from llm_observe._runtime.channel import Channel, Limits, Parcel
+from llm_observe._runtime.channel import Channel, Limits
 from llm_observe._runtime.clock import Clock, Ids
 from llm_observe._runtime.guard import Guard
+from llm_observe._runtime.parcel import Parcel
 from llm_observe.errors import Rejected, RetryLater
 from llm_observe.records import AnyRecord, Step
 

@@ -1,6 +1,6 @@
 """One exporter's way out: its own queue, batches, retries and numbers.
 
-Room is counted in records and bytes. Lists are offered, never single records: a reader that wakes once a record is overrun by a burst.
+Room is counted in records and bytes. With a spool, each record is on disk before it is exported, and what finds no room in memory waits there. Lists are offered, never single records: a reader that wakes once a record is overrun by a burst.
 The age of a batch counts from its first record. The queue is a deque and not an anyio channel: it outlives the loop of a sink that died.
 """
 
@@ -8,35 +8,26 @@ import asyncio
 import random
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from llm_observe._runtime.clock import Clock, Ids
 from llm_observe._runtime.guard import Guard, described
+from llm_observe._runtime.parcel import Kept, Parcel
 from llm_observe._runtime.stats import ExporterStats
 from llm_observe._runtime.verb import verb
 from llm_observe.errors import Rejected, RetryLater
 from llm_observe.protocols import Batch
-from llm_observe.records import AnyRecord
+
+if TYPE_CHECKING:
+    from llm_observe._runtime.spool import Loaded, Spool
 
 FIRST_RETRY, LONGEST_RETRY = 0.5, 60.0  # seconds, full jitter between (reliability.md, 2)
 LONGEST_TOLD = 300.0  # seconds a destination may send us away for
-
-
-class Parcel:
-    """A record with its JSON, shared by all channels.
-
-    ``size`` is the bytes of both. A text that is not all ASCII takes up to four bytes a character in memory. ``at`` is when it was
-    packed: the age of a batch counts from there.
-    """
-
-    __slots__ = ("at", "line", "record", "size")
-
-    def __init__(self, record: AnyRecord, line: bytes) -> None:
-        self.record, self.line = record, line
-        self.size = (2 if line.isascii() else 5) * len(line) + 512
-        self.at = time.monotonic()
+LOOK = 10.0  # seconds an idle channel lets pass before it looks for what others left in the spool
+BREATH = 0.0001  # seconds of rest between two reads from the disk: long enough for a waiting thread to take the GIL
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,11 +53,14 @@ class Channel:
         ids: Ids,
         clock: Clock,
         jitter: Callable[[], float] = random.random,
+        spool: "Spool | None" = None,
     ) -> None:
         self.name, self.exporter, self.limits = name, exporter, limits
         self.seconds = 0.0
         self.exported = self.waiting_bytes = self.batches = self.failures = 0
         self.dropped: Counter[str] = Counter()
+        self.adopted = self.adopted_exported = 0  # records that processes left that are gone
+        self.adopted_dropped: Counter[str] = Counter()
         self.last_error: str | None = None
         self.settled: Callable[[], object] = lambda: None  # called when room has become free
         self.exported_in: Callable[[float], object] = lambda _: None  # called with the time of each export, failed ones too
@@ -74,18 +68,26 @@ class Channel:
         self._verb = verb(exporter)
         self._waiting: deque[Parcel] = deque()
         self._flying: list[Parcel] = []
+        self._guests = 0  # adopted ones among those that wait; a batch has adopted ones only, or none
+        self._spool, self._left = spool, 0  # _left: records that are in the spool, and that we have let go of
         self._batch_id = ""
         self._offered = self._done = self._hurry_to = 0  # records so far: taken in, out again, and wanted out without delay
 
     @property
     def waiting(self) -> int:
-        """Records that no batch holds yet."""
-        return len(self._waiting)
+        """Records in memory that no batch holds yet, adopted ones not counted."""
+        return len(self._waiting) - self._guests
 
     @property
     def in_flight(self) -> int:
-        """Records of the batch that is being exported."""
-        return len(self._flying)
+        """Records of the batch that is being exported, adopted ones not counted."""
+        flying = self._flying
+        return 0 if flying and flying[0].adopted else len(flying)
+
+    @property
+    def spooled(self) -> int:
+        """Records that are in the spool and not in memory."""
+        return self._left + (0 if self._spool is None else self._spool.behind)
 
     def open(self) -> None:
         """Be ready for the loop that runs now."""
@@ -94,10 +96,10 @@ class Channel:
     def offer(self, parcels: Sequence[Parcel]) -> None:
         """Take what there is room for, count the rest. One that is bigger than all the room is taken when it is alone."""
         was_empty = not self._waiting
-        for parcel in parcels:
+        for parcel in parcels if self._spool is None else self._spooled(self._spool, parcels):
             if len(self._waiting) >= self.limits.queue_records:
                 self.dropped["queue_full_count"] += 1
-            elif self.waiting_bytes and self.waiting_bytes + parcel.size > self.limits.queue_bytes:
+            elif self._too_many(parcel):
                 self.dropped["queue_full_bytes"] += 1
             else:
                 self.waiting_bytes += parcel.size
@@ -105,6 +107,25 @@ class Channel:
                 self._waiting.append(parcel)
         if was_empty or self._plenty():
             self._news.set()
+
+    def _too_many(self, parcel: Parcel) -> bool:
+        return self.waiting_bytes > 0 and self.waiting_bytes + parcel.size > self.limits.queue_bytes
+
+    def _spooled(self, spool: "Spool", parcels: Sequence[Parcel]) -> Iterable[Parcel]:
+        """Write *parcels* to the disk; yield those that are to wait in memory too. Where some are on disk only, so is what follows."""
+        for parcel in spool.keep(parcels):
+            full = len(self._waiting) >= self.limits.queue_records or self._too_many(parcel)
+            if not isinstance(parcel, Kept):
+                if full:
+                    self.dropped[spool.trouble] += 1
+                else:
+                    yield parcel
+            elif full or spool.behind:
+                spool.behind += 1
+                self._offered += 1
+            else:
+                spool.took(parcel)
+                yield parcel
 
     async def run(self) -> None:
         """Deliver, batch by batch, until cancelled."""
@@ -126,13 +147,28 @@ class Channel:
             await self._out.wait()
 
     def give_up(self, reason: str) -> None:
-        """Count all that is left as dropped for *reason*."""
-        if left := self.waiting + self.in_flight:
-            self.dropped[reason] += left
-        self._done += left
+        """Count all that is left as dropped for *reason*, but for what the spool has: that is left there for whoever comes."""
+        left, on_disk = self.waiting + self.in_flight, self.spooled - self._left
+        kept = sum(parcel.kept and not parcel.adopted for parcel in (*self._flying, *self._waiting))
+        if left > kept:
+            self.dropped[reason] += left - kept
+        self.adopted -= len(self._waiting) + len(self._flying) - left
+        self._done += left + on_disk
         self._waiting.clear()
         self._flying = []
-        self.waiting_bytes = 0
+        self._guests = self.waiting_bytes = 0
+        self._left += kept + on_disk
+        if self._spool is not None:
+            self._spool.release()
+
+    def has_orphans(self) -> bool:
+        """Whether there is something in the spool already."""
+        return self._spool is not None and self._spool.orphans()
+
+    def forked(self) -> None:
+        """In a forked child: leave the spool's files to the parent."""
+        if self._spool is not None:
+            self._spool.release()
 
     def stats(self, *, captured: int, upstream_dropped: dict[str, int], upstream_waiting: int) -> ExporterStats:
         """The exporter in numbers, with what was lost or still waits before it came here.
@@ -144,10 +180,13 @@ class Channel:
         return ExporterStats(
             captured=captured,
             exported=self.exported,
-            spooled=0,
+            spooled=self.spooled,
             queued=self.waiting + upstream_waiting,
             in_flight=self.in_flight,
             dropped={reason: count for reason, count in dropped.items() if count},
+            adopted=self.adopted,
+            adopted_exported=self.adopted_exported,
+            adopted_dropped=dict(self.adopted_dropped),
             batches=self.batches,
             failures=self.failures,
             seconds=self.seconds,
@@ -158,26 +197,51 @@ class Channel:
 
     async def _gather(self) -> None:
         """Wait for a first record, then for company until the first one is old enough."""
-        while not self._waiting:
+        while True:
+            if self._spool is not None:
+                await self._load(self._spool)
+            if self._waiting:
+                break
             self._news.clear()
-            await self._news.wait()
+            await wait(self._news, None if self._spool is None else LOOK)
         oldest = self._waiting[0].at + self.limits.batch_age
         while self._done >= self._hurry_to and not self._plenty() and (left := oldest - time.monotonic()) > 0:
             self._news.clear()
             await wait(self._news, left)
+
+    async def _load(self, spool: "Spool") -> None:
+        """Bring a batch's worth back from the disk. What others left has time until nobody is in a hurry."""
+        while not self._plenty() and (loaded := spool.load(orphans=self._done >= self._hurry_to)) is not None:
+            self._board_again(loaded)
+            await asyncio.sleep(BREATH)
+
+    def _board_again(self, loaded: "Loaded") -> None:
+        """Have what was *loaded* wait with the others, and count what was lost."""
+        self.waiting_bytes += sum(parcel.size for parcel in loaded.parcels)
+        if loaded.adopted:
+            self.adopted += len(loaded.parcels) + loaded.lost
+            self._guests += len(loaded.parcels)
+        self._waiting.extend(loaded.parcels)
+        if loaded.lost and loaded.adopted:
+            self.adopted_dropped[loaded.reason] += loaded.lost
+        elif loaded.lost:
+            self.dropped[loaded.reason] += loaded.lost
+            self._done += loaded.lost
+            self._out.set()
 
     def _plenty(self) -> bool:
         """Whether a whole batch waits."""
         return len(self._waiting) >= self.limits.batch_records or self.waiting_bytes >= self.limits.batch_bytes
 
     def _board(self) -> None:
-        """Make the next batch of what has waited longest; one record that is bigger than a batch goes alone."""
-        size = 0
+        """Make the next batch of what has waited longest; one record that is bigger than a batch goes alone, adopted ones go by themselves."""
+        size, adopted = 0, self._waiting[0].adopted if self._waiting else False
         while self._waiting and len(self._flying) < self.limits.batch_records:
             size += self._waiting[0].size
-            if self._flying and size > self.limits.batch_bytes:
+            if self._flying and (size > self.limits.batch_bytes or self._waiting[0].adopted is not adopted):
                 break
             self._flying.append(self._waiting.popleft())
+            self._guests -= adopted
         self._batch_id = self._ids.record(self._clock.wall())
 
     # --- delivery ------------------------------------------------------------------------------------------------
@@ -198,8 +262,7 @@ class Channel:
             except Rejected as error:
                 self._failed(error)
                 lost = len(parcels) if error.count is None else min(error.count, len(parcels))
-                self.dropped[error.reason] += lost
-                self.exported += len(parcels) - lost
+                self._settle(parcels, lost, error.reason)
                 break
             except (Exception, SystemExit, asyncio.CancelledError) as error:  # whatever a user's exporter raises: the batch comes back
                 if isinstance(error, asyncio.CancelledError) and _cancelled():
@@ -208,12 +271,25 @@ class Channel:
                 await self._back_off(tries, error.after if isinstance(error, RetryLater) else None)
                 tries += 1
             else:
-                self.exported += len(parcels)
                 self.batches += 1
+                self._settle(parcels)
                 break
+
+    def _settle(self, parcels: Sequence[Parcel], lost: int = 0, reason: str = "") -> None:
+        """*parcels* are done with: they have arrived, all but as many as are *lost* for *reason*."""
         self._flying = []
-        self._done += len(parcels)
+        if parcels[0].adopted:
+            self.adopted_exported += len(parcels) - lost
+            dropped = self.adopted_dropped
+        else:
+            self.exported += len(parcels) - lost
+            self._done += len(parcels)
+            dropped = self.dropped
+        if lost:
+            dropped[reason] += lost
         self.waiting_bytes -= sum(parcel.size for parcel in parcels)
+        if self._spool is not None:
+            self._spool.settle(parcels)
         self._out.set()
         self.settled()
 

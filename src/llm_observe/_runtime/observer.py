@@ -6,7 +6,7 @@ import threading
 import time
 import weakref
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from llm_observe._runtime import ending, plugs
 from llm_observe._runtime.around import Around
@@ -20,6 +20,9 @@ from llm_observe.processors.content import content
 from llm_observe.processors.cost import Pricing
 from llm_observe.processors.truncation import truncation
 from llm_observe.settings import Settings, checked, resolve
+
+if TYPE_CHECKING:
+    from llm_observe._runtime.spool import Spool
 
 
 class Observer:
@@ -82,7 +85,7 @@ class Observer:
             more = itertools.count(2)
             while name in self.channels:
                 name = f"{base}-{next(more)}"
-            self.channels[name] = Channel(name, exporter, limits, guard=self.guard, ids=self.ids, clock=self.clock)
+            self.channels[name] = Channel(name, exporter, limits, guard=self.guard, ids=self.ids, clock=self.clock, spool=self._spool(name))
         level = content(settings.content)
         self.handover = Handover(settings.queue_records, settings.queue_bytes, self._wake)
         self.handover.closed = self.closed or not settings.enabled
@@ -110,6 +113,15 @@ class Observer:
             self.stats,
         )
         self._lock = threading.RLock()  # a signal's handler may come back to it
+
+    def _spool(self, name: str) -> "Spool | None":
+        """The spool of the exporter *name*, if there is to be one."""
+        if self.settings.spool is False or not self.enabled:
+            return None
+        from llm_observe._runtime.spool import Spool, place
+
+        root, within = place(self.settings)
+        return Spool(root, name, self.settings.spool_bytes, guard=self.guard, within=within, wall=self.clock.wall)
 
     # --- life ----------------------------------------------------------------------------------------------------
 
@@ -151,6 +163,8 @@ class Observer:
 
             threads.install()
         atexit.register(ending.at_exit, me)
+        if any(channel.has_orphans() for channel in self.channels.values()):
+            self.sink.wake()  # to see to it before there is traffic
 
     def _first(self) -> bool:
         """Whether this is the first start: true once."""
@@ -304,5 +318,7 @@ class Observer:
     def _forked(self) -> None:
         """In a forked child: start empty, with a new sink. What the parent had queued is the parent's."""
         inherited = self.handover.accepted - self.handover.taken + self.assembler.pending
+        for channel in self.channels.values():
+            channel.forked()
         self._make()
         self.handover.dropped["forked_child"] = inherited

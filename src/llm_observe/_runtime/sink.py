@@ -20,11 +20,12 @@ import anyio._backends._asyncio
 import anyio.lowlevel
 
 from llm_observe._runtime.assemble import Assembler
-from llm_observe._runtime.channel import Channel, Parcel, wait
+from llm_observe._runtime.channel import Channel, wait
 from llm_observe._runtime.encode import encode
 from llm_observe._runtime.guard import Guard
 from llm_observe._runtime.handover import Handover
 from llm_observe._runtime.items import Flush, Settle
+from llm_observe._runtime.parcel import Parcel
 from llm_observe._runtime.scope import SUPPRESSED, frame
 from llm_observe._runtime.through import through
 from llm_observe.protocols import Meter, Processor

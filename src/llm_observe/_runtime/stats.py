@@ -7,7 +7,10 @@ class ExporterStats(msgspec.Struct, frozen=True, kw_only=True):
     """One exporter's side of the conservation law: ``captured == exported + spooled + queued + in_flight + sum(dropped)``.
 
     ``captured`` and ``queued`` reach back to the hand-over: what waits there is still to come to this exporter, what was refused
-    there never will.
+    there never will. ``spooled`` is on disk and not in memory: too much to be held, or left for the next process at the end.
+
+    What processes left in the spool that are gone is none of that, it was captured elsewhere: ``adopted`` of their records were taken over,
+    of which ``adopted_exported`` have arrived and ``adopted_dropped`` were lost; the others are under way.
     """
 
     captured: int
@@ -16,6 +19,9 @@ class ExporterStats(msgspec.Struct, frozen=True, kw_only=True):
     queued: int
     in_flight: int
     dropped: dict[str, int]
+    adopted: int = 0
+    adopted_exported: int = 0
+    adopted_dropped: dict[str, int] = {}
     batches: int
     failures: int
     seconds: float  # spent exporting, failed attempts included
@@ -24,7 +30,8 @@ class ExporterStats(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def balanced(self) -> bool:
         """Whether the law holds: always, while nothing is on the move."""
-        return self.captured == self.exported + self.spooled + self.queued + self.in_flight + sum(self.dropped.values())
+        own = self.exported + self.spooled + self.queued + self.in_flight + sum(self.dropped.values())
+        return self.captured == own and self.adopted >= self.adopted_exported + sum(self.adopted_dropped.values())
 
 
 def settled(stats: ExporterStats) -> ExporterStats:

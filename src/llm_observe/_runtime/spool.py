@@ -80,7 +80,7 @@ class Spool:
     def keep(self, parcels: Sequence[Parcel]) -> list[Parcel]:
         """Write *parcels*; those that could not be are returned as they came."""
         kept: list[Parcel] = []
-        for some in _slices(parcels):
+        for some in _slices(parcels, min(SLICE, self._largest - START)):
             try:
                 kept += self._append(some)
             except OSError as error:
@@ -295,13 +295,14 @@ def _sizes(root: Path) -> Iterator[int]:
                 yield (directory / name).lstat().st_size
 
 
-def _slices(parcels: Sequence[Parcel]) -> Iterator[Sequence[Parcel]]:
-    """*parcels* in order, about :data:`SLICE` bytes at a time."""
+def _slices(parcels: Sequence[Parcel], most: int) -> Iterator[Sequence[Parcel]]:
+    """*parcels* in order, at most *most* bytes of frames at a time, or one that is larger."""
     start = size = 0
-    for stop, parcel in enumerate(parcels, 1):
-        size += len(parcel.line)
-        if size >= SLICE:
+    for stop, parcel in enumerate(parcels):
+        weight = len(parcel.line) + OVERHEAD
+        if size + weight > most and stop > start:
             yield parcels[start:stop]
             start, size = stop, 0
+        size += weight
     if start < len(parcels):
         yield parcels[start:]

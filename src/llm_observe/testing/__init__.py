@@ -14,6 +14,7 @@ its own (``LLMObserve(app, service=...)``) is given this one in its tests: ``LLM
 """
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -26,7 +27,24 @@ from llm_observe._runtime.stats import Stats
 from llm_observe.exporters.memory import MemoryExporter
 from llm_observe.records import AnyRecord, Call, Request, Step
 
-__all__ = ["MemoryExporter", "Recorded", "recording"]
+__all__ = ["MemoryExporter", "Recorded", "accounted", "recording"]
+
+
+def accounted(observer: Observer, *, timeout: float = 10.0) -> Stats:
+    """The numbers of *observer* at a moment in which nothing moves: every record it captured is in them, for each exporter.
+
+    :raises AssertionError: with the numbers, when they do not add up for *timeout* seconds.
+    """
+    deadline = time.monotonic() + timeout
+    numbers = observer.stats()
+    while True:
+        before, numbers = numbers, observer.stats()
+        unbalanced = {name: one for name, one in numbers.exporters.items() if not one.balanced}
+        if before == numbers and not unbalanced:
+            return numbers
+        if time.monotonic() > deadline:
+            raise AssertionError(f"records are not accounted for: {unbalanced or numbers}")
+        time.sleep(0.002)
 
 
 class Recorded:

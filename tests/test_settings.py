@@ -74,6 +74,10 @@ def test_an_empty_variable_is_an_unset_one(text):
         ("batch_age", "0.5", 0.5),
         ("retry_window", "0", 0.0),
         ("directory", "/var/log/llm", "/var/log/llm"),
+        ("spool", "true", True),
+        ("spool", " ON ", True),
+        ("spool", "0", False),
+        ("spool", "/var/spool/llm", "/var/spool/llm"),
         ("request_id_header", "X-Trace", "X-Trace"),
     ],
 )
@@ -89,6 +93,19 @@ def test_a_text_of_the_environment_becomes_what_it_is_to_be(name, text, value):
 def test_exporters_may_be_one_or_several(given, kept):
     """None stands for the defaults."""
     assert kept == resolve({"exporters": given}, {})[0].exporters
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"), [(True, True), (False, False), ("no", False), ("", False), ("./here", "./here"), (pathlib.Path("/x"), "/x")]
+)
+def test_a_spool_is_wanted_or_not_or_has_a_place(given, kept):
+    """True for the place that is ours; a text that means yes or no is no directory."""
+    assert kept == resolve({"spool": given}, {})[0].spool
+
+
+def test_a_spool_of_something_else_is_refused():
+    """Naming it."""
+    assert "spool=5" in said({"spool": 5})
 
 
 def test_an_exporter_object_is_one():

@@ -83,12 +83,16 @@ class Spool:
         for some in _slices(parcels, min(SLICE, self._largest - START)):
             try:
                 kept += self._append(some)
+            except _Full as error:
+                kept += self._unkept(some, error, reason="spool_full")
             except OSError as error:
-                full = isinstance(error, _Full)
-                self.trouble = "spool_full" if full else "spool_io"
-                self._guard.say(f"spool: {self.trouble}", f"spool {self.directory}: {described(error)}; records wait in memory meanwhile")
-                kept += some
+                kept += self._unkept(some, error, reason="spool_io")
         return kept
+
+    def _unkept(self, parcels: Sequence[Parcel], error: OSError, *, reason: str) -> Sequence[Parcel]:
+        self.trouble = reason
+        self._guard.say(f"spool: {reason}", f"spool {self.directory}: {error.strerror or error}; records wait in memory meanwhile")
+        return parcels
 
     @staticmethod
     def took(parcel: Kept) -> None:

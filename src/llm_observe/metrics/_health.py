@@ -1,5 +1,6 @@
 """An observer's own numbers as measurements."""
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -35,13 +36,14 @@ def health(stats: Any) -> Iterator[Measurement]:
         figures: list[tuple[Instrument, float]] = [
             (instruments.QUEUED, one.queued),
             (instruments.SPOOLED, one.spooled),
-            (instruments.EXPORTED, one.exported),
+            (instruments.EXPORTED, one.exported + one.adopted_exported),
+            (instruments.ADOPTED, one.adopted),
             (instruments.FAILURES, one.failures),
             (instruments.BATCHES, one.batches),
         ]
         for instrument, value in figures:
             yield Measurement(instrument, value, here)
-        for reason, count in one.dropped.items():
+        for reason, count in (Counter(one.dropped) + Counter(one.adopted_dropped)).items():
             yield Measurement(instruments.DROPPED, count, {**here, "llm_observe.reason": reason})
 
 

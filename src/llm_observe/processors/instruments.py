@@ -108,6 +108,7 @@ QUEUED_BYTES = _updown("llm_observe.queue.bytes", "By", "Bytes that wait for the
 PENDING = _updown("llm_observe.calls.pending", "{call}", "Failed calls that may still be retried.", ())
 SPOOLED = _updown("llm_observe.spool.records", "{record}", "Records that an exporter has on disk and not in memory.", _EXPORTER)
 EXPORTED = _counter("llm_observe.records.exported", "{record}", "Records that arrived.", _EXPORTER)
+ADOPTED = _counter("llm_observe.records.adopted", "{record}", "Records taken over from processes that are gone.", _EXPORTER)
 DROPPED = _counter("llm_observe.records.dropped", "{record}", "Records that were lost.", (*_EXPORTER, "llm_observe.reason"))
 FAILURES = _counter("llm_observe.export.failures", "{batch}", "Attempts of an exporter that failed.", _EXPORTER)
 BATCHES = _counter("llm_observe.export.batches", "{batch}", "Batches that arrived.", _EXPORTER)
@@ -116,7 +117,7 @@ SHED = _counter("llm_observe.records.shed", "{record}", "Records that had to lea
 FAULTS = _counter("llm_observe.errors", "{error}", "Failures of our own.", ())
 UNPRICED = _counter("llm_observe.calls.unpriced", "{call}", "Calls with tokens whose price is not known.", ())
 HEALTH = (
-    IN_FLIGHT, QUEUED, QUEUED_BYTES, PENDING, SPOOLED, EXPORTED, DROPPED, FAILURES, BATCHES, EXPORTING, SHED, FAULTS, UNPRICED
+    IN_FLIGHT, QUEUED, QUEUED_BYTES, PENDING, SPOOLED, EXPORTED, ADOPTED, DROPPED, FAILURES, BATCHES, EXPORTING, SHED, FAULTS, UNPRICED
 )  # fmt: skip
 """Our own: set from an observer's numbers, not from records."""
 

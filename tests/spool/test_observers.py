@@ -10,6 +10,7 @@ import pytest
 from llm_observe._runtime import channel as channels
 from llm_observe._runtime import spool as spools
 from llm_observe.errors import Rejected
+from llm_observe.testing import accounted
 
 
 def until(true, seconds=60):
@@ -24,7 +25,7 @@ def give(observer, make, numbers, size=0):
     """Hand over steps called *numbers*, and wait until the sink has taken them."""
     for n in numbers:
         observer.hand_over(make.ended(n, size))
-    until(lambda: observer.stats().waiting == 0)
+    until(lambda: accounted(observer, timeout=60).waiting == 0)
 
 
 def left(observer, make, numbers, size=0):
@@ -277,6 +278,7 @@ signal.alarm(100)
 warnings.simplefilter("ignore")
 from llm_observe import Observer
 from llm_observe._runtime.items import StepEnded
+from llm_observe.testing import accounted
 up = False
 def told(batch):
     if not up:
@@ -286,7 +288,7 @@ def steps(*names):
     for name in names:
         observer.hand_over(StepEnded(name=name, span_id="1" * 16, parent_id=None, scope=None, started_ns=10**18,
                                      began=0, ended=1, attributes={}, size=1024))
-    while observer.stats().waiting:
+    while accounted(observer, timeout=60).waiting:
         time.sleep(0.005)
 def files():
     return sorted(name for name in os.listdir(sys.argv[1] + "/told") if name.endswith(".spool"))

@@ -1,13 +1,15 @@
 """The hand-over: bounded, counted, and never in the way."""
 
+import contextlib
 import gc
 import threading
 from types import SimpleNamespace
 
 import pytest
 
+import llm_observe
 from llm_observe._runtime.handover import BURST, Handover
-from llm_observe._runtime.items import OVERHEAD
+from llm_observe._runtime.items import END, OVERHEAD
 
 
 class Woken:
@@ -62,11 +64,11 @@ def test_one_too_big_is_refused_and_counted(handover):
 
 def test_taking_makes_room(handover):
     """Bytes that were taken wait no more."""
-    handover.put(item(90_000))
+    handover.put(item(80_000))
     handover.take(1)
-    handover.put(item(90_000))
+    handover.put(item(80_000))
 
-    assert (1, 90_000) == (len(handover), handover.bytes)
+    assert (1, 80_000) == (len(handover), handover.bytes)
 
 
 def test_bytes_held_further_on_count(handover):
@@ -91,7 +93,7 @@ def test_near_the_byte_bound_the_prompt_goes_first(handover, make):
     call = make.captured(make.exchange(request_body=b"p" * 80_000, request_size=80_000, chunks=[b"a" * 30_000], response_size=30_000))
     handover.put(call)
 
-    assert (None, ("request",), OVERHEAD + 30_000) == (call.exchange.request_body, call.exchange.shed, handover.bytes)
+    assert (None, ("request",), OVERHEAD + 2 * END + 30_000) == (call.exchange.request_body, call.exchange.shed, handover.bytes)
 
 
 def test_then_the_answer_goes(handover, make):
@@ -99,7 +101,53 @@ def test_then_the_answer_goes(handover, make):
     call = make.captured(make.exchange(request_body=b"p" * 80_000, request_size=80_000, chunks=[b"a" * 100_000], response_size=100_000))
     handover.put(call)
 
-    assert (("request", "response"), [], OVERHEAD, 1) == (call.exchange.shed, call.exchange.chunks, handover.bytes, handover.shed)
+    assert (("request", "response"), [], OVERHEAD + 2 * END, 1) == (call.exchange.shed, call.exchange.chunks, handover.bytes, handover.shed)
+
+
+def test_then_what_the_ends_of_the_prompt_say_goes(handover, make):
+    """The record stays, when its model and parameters have to go."""
+    call = make.captured(make.exchange(request_body=b"p" * 80_000, request_size=80_000))
+    handover.held = 85_000
+    handover.put(call)
+
+    assert (1, None, OVERHEAD) == (handover.accepted, call.exchange.request_ends, handover.bytes)
+
+
+@pytest.mark.parametrize("held", [0, 91_000])
+def test_the_last_of_the_room_is_for_failures_and_retries(make, held):
+    """An ordinary call finds no room any more where one that failed still does, by records and by bytes."""
+    handover = Handover(room=8, room_bytes=100_000, wake=lambda: None)
+    handover.held = held
+    for _ in range(0 if held else 7):
+        handover.put(item())
+    handover.put(make.captured(make.exchange()))
+    handover.put(make.captured(make.exchange(429)))
+    refused = handover.dropped["queue_full_bytes" if held else "queue_full_count"]
+
+    assert (429, 1) == (handover.take(9)[-1].exchange.status_code, refused)
+
+
+@pytest.mark.parametrize(
+    ("change", "matters"),
+    [({}, False), ({"status": None}, True), ({"status": 500}, True), ({"count": 1}, True), ({"count": 0}, False), ({"end": "error"}, True)],
+)
+def test_what_matters_of_calls(make, change, matters):
+    """A failure, however it shows, and a retry; not what went well at once."""
+    assert matters == make.captured(make.exchange(**change)).matters
+
+
+def test_what_matters_of_all_else(observe, memory):
+    """Steps, calls told by hand and requests that failed."""
+    observer = observe(memory)
+    left = []
+    observer.hand_over = left.append
+    with contextlib.suppress(ValueError), llm_observe.scope("job", observer=observer):
+        with llm_observe.step("well"), llm_observe.record_call("m", provider="p"):
+            pass
+        with llm_observe.step("badly"), llm_observe.record_call("m", provider="p"):
+            raise ValueError
+
+    assert [False, False, True, True, True] == [one.matters for one in left]
 
 
 def test_without_room_for_the_metadata_the_call_is_refused(handover, make):

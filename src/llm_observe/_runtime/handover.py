@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
+RESERVE = 8  # of all the room, one part in so many is kept for what matters most: failures, and the retries after them
 BURST = 256  # items that wait: more than a nap of the sink's should let come
 
 
@@ -23,11 +24,19 @@ class Item(Protocol):
     def size(self) -> int: ...
 
 
+def _matters(item: object) -> bool:
+    return getattr(item, "matters", False)
+
+
 class Handover:
-    """Bounded by records and by bytes; what it refuses is counted by reason."""
+    """Bounded by records and by bytes; what it refuses is counted by reason.
+
+    Content is shed before metadata, metadata before records, and ordinary records before failures and retries.
+    """
 
     def __init__(self, room: int, room_bytes: int, wake: Callable[[], None]) -> None:
         self.room, self.room_bytes = room, room_bytes
+        self._common, self._common_bytes = room - room // RESERVE, room_bytes - room_bytes // RESERVE
         self.asleep = True  # the sink will not look by itself: it must be woken
         self.closed = False
         self.accepted = 0  # by the request side
@@ -62,20 +71,20 @@ class Handover:
             self.dropped["disabled"] += 1
             return
         count = len(self._waiting)
-        if count >= self.room:
+        if count >= self._common and (count >= self.room or not _matters(item)):
             self.dropped["queue_full_count"] += 1
             return
         size = item.size
         waiting = self._bytes_in - self._bytes_out + self.held
-        if waiting + size > self.room_bytes:
-            shed = getattr(item, "shed", None)
-            if shed is not None:
-                shed(self.room_bytes - waiting)
+        if waiting + size > self._common_bytes:
+            room = self.room_bytes if _matters(item) else self._common_bytes
+            if waiting + size > room and (shed := getattr(item, "shed", None)) is not None:
+                shed(room - waiting)
                 size = item.size
-            if waiting + size > self.room_bytes:
+                self.shed += waiting + size <= room
+            if waiting + size > room:
                 self.dropped["queue_full_bytes"] += 1
                 return
-            self.shed += 1
         self._bytes_in += size
         self.accepted += 1
         self._waiting.append((item, size))

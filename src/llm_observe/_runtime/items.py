@@ -17,6 +17,7 @@ last_attempt: ContextVar[int] = ContextVar("llm_observe.last_attempt", default=0
 """The serial of the last attempt made in this context. A client's retry runs in the context of the attempt it repeats, so this
 links the two without looking at either; and an attempt that is followed by something else in its context will not be retried."""
 
+END = 4096  # bytes kept of either end of a prompt that had to go
 OVERHEAD = 1024  # bytes an item keeps alive beside its bodies, near enough
 
 
@@ -46,18 +47,32 @@ class Captured:
         if not exchange.shed:
             return OVERHEAD + exchange.request_size + exchange.response_size
         request = exchange.request_size if exchange.request_body is not None else 0
+        if exchange.request_ends is not None:
+            request = sum(map(len, exchange.request_ends))
         return OVERHEAD + request + (0 if "response" in exchange.shed else exchange.response_size)
 
-    def shed(self, room: int) -> None:
-        """Let go of content until it fits in *room* bytes: the prompt first, then the answer."""
+    @property
+    def matters(self) -> bool:
+        """Whether it is one of those that are kept when others have to go: a failure, or a retry after one."""
         exchange = self.exchange
-        if exchange.request_body is not None:
-            exchange.request_body = None
+        failed = exchange.status_code is None or exchange.status_code >= 400 or exchange.end == "error"
+        return failed or exchange.request_headers.get("x-stainless-retry-count", "0") != "0"
+
+    def shed(self, room: int) -> None:
+        """Let go of content until it fits in *room* bytes: the prompt but for its ends, the answer, and at last the ends."""
+        exchange = self.exchange
+        body = exchange.request_body
+        if body is not None:
+            exchange.request_ends, exchange.request_body = (body[:END], body[-END:]), None
             exchange.shed = (*exchange.shed, "request")
         if self.size > room and "response" not in exchange.shed:
             exchange.chunks, exchange.tail = [], []
             exchange.chunk_times, exchange.tail_times = [], []
             exchange.shed = (*exchange.shed, "response")
+        if self.size > room and (whole := exchange.request_ends) is not None:
+            exchange.request_ends = whole[0][:END], whole[1][-END:]
+            if self.size > room:
+                exchange.request_ends = None
 
 
 class StepEnded(msgspec.Struct, kw_only=True):
@@ -76,6 +91,11 @@ class StepEnded(msgspec.Struct, kw_only=True):
     error_message: str | None = None
     cancelled: bool = False
     size: int = OVERHEAD
+
+    @property
+    def matters(self) -> bool:
+        """Whether it is kept when others have to go."""
+        return self.error_type is not None
 
 
 class Told(msgspec.Struct, kw_only=True):
@@ -109,6 +129,11 @@ class Told(msgspec.Struct, kw_only=True):
     count: int = 0  # messages in an input that was left out
 
     @property
+    def matters(self) -> bool:
+        """Whether it is kept when others have to go."""
+        return self.error_type is not None
+
+    @property
     def size(self) -> int:
         """Bytes of the content, near enough: its texts."""
         return OVERHEAD + weight(self.input) + weight(self.output)
@@ -126,18 +151,30 @@ def kept(content: Any) -> Any:
     return tuple(content) if isinstance(content, list) else content
 
 
+MOST = (4, 4, 8, 16, 64)  # of a list's items and a dict's values, how many are weighed: fewer the deeper they are
+
+
 def weight(content: Any, depth: int = 5) -> int:
     """Bytes that *content* keeps alive, near enough: texts, messages, their parts, and lists of either. No deeper than *depth*.
 
-    The one walk on the request side: without it, content told by hand would be outside of the bound. It costs 1 to 2 us a message.
+    Without it, content told by hand would be outside of the bound. Of long lists some items are weighed, evenly spread, and stand for
+    the others: it costs 1 to 2 us a message, and no more however many there are.
     """
     if content is None or depth == 0:
         return 0
-    if isinstance(content, list | tuple):
-        return sum(weight(one, depth - 1) for one in content)
     if isinstance(content, dict):
-        return 256 + sum(weight(one, depth - 1) for one in content.values())
+        return 256 + _weights(list(itertools.islice(content.values(), 64)), len(content), depth)
+    if isinstance(content, list | tuple):
+        return _weights(content, len(content), depth)
     return len(content) if isinstance(content, str | bytes) else 256
+
+
+def _weights(several: list[Any] | tuple[Any, ...], count: int, depth: int) -> int:
+    """What *several* weigh, which stand for *count*."""
+    every = -(-len(several) // MOST[depth - 1]) or 1
+    some = several[::every]
+    weighed = sum(weight(one, depth - 1) for one in some)
+    return weighed if len(some) == count else weighed * count // len(some)
 
 
 ALL = -1

@@ -102,6 +102,11 @@ class Scope:
         return 1024
 
     @property
+    def matters(self) -> bool:
+        """Whether it is kept when others have to go: a request that failed."""
+        return self.error_type is not None or (self.status_code or 0) >= 500
+
+    @property
     def route(self) -> str | None:
         """The route template, once the framework has found it."""
         found = self._resolve

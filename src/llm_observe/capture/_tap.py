@@ -16,7 +16,18 @@ from llm_observe.capture._words import harmless
 from llm_observe.records import End, Exchange
 
 TAIL = 256 * 1024  # bytes kept from the end of a response that is too long to keep whole: the usage is there
+END = 32 * 1024  # bytes kept from either end of a request that is too long to keep: the model is there, and the parameters
 FOREVER = 1 << 62  # bytes that nobody will read
+
+
+def keep(exchange: Exchange, body: bytes, room: int) -> None:
+    """Keep the request's *body*; its ends, which are copied, where it is longer than *room*."""
+    if len(body) <= room:
+        exchange.request_body = body
+    else:
+        end = min(END, room // 2)
+        exchange.request_ends = body[:end], body[-end:]
+        exchange.shed = (*exchange.shed, "request")
 
 
 def _nowhere(_: object) -> None:
@@ -112,10 +123,7 @@ class Tap(Captured):
         exchange.request_headers = headers
         if body is not None:
             exchange.request_size = len(body)
-            if len(body) <= self._room:
-                exchange.request_body = body
-            else:
-                exchange.shed = (*exchange.shed, "request")
+            keep(exchange, body, self._room)
 
     def fail(self, error: BaseException) -> None:
         """The exchange ended with *error*, which goes on to the application."""

@@ -14,7 +14,7 @@ from llm_observe.capture._headers import REQUEST_HEADERS, RESPONSE_HEADERS
 from llm_observe.capture._hook import Hook, watch
 from llm_observe.capture._hosts import left_alone
 from llm_observe.capture._propagation import inject
-from llm_observe.capture._tap import Tap, carriers, observer_here, sending
+from llm_observe.capture._tap import Tap, carriers, keep, observer_here, sending
 from llm_observe.records import Exchange
 from llm_observe.wire import may_be_call
 
@@ -61,10 +61,8 @@ def begin(hook: ClientHook, request: Any) -> Tap | None:
             path=path,
             request_size=size,
         )
-        if size <= room:
-            exchange.request_body = body
-        else:
-            exchange.shed = ("request",)
+        if body is not None:
+            keep(exchange, body, room)
         tap = Tap(observer, exchange, room=room)
         if hook.known:
             tap.hold(REQUEST_HEADERS.hold(headers._list))  # noqa: SLF001

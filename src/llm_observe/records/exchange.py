@@ -21,6 +21,7 @@ class Exchange(msgspec.Struct, kw_only=True, gc=False):
     port: int | None = None
     request_headers: dict[str, str] = {}
     request_body: bytes | None = None
+    request_ends: tuple[bytes, bytes] | None = None  # its first and last bytes, where it was too long to keep
     request_size: int = 0
     started_ns: int = 0
     began: int = 0

@@ -142,7 +142,7 @@ def _decoded(exchange: Exchange, spoken: Spoken, asked: Asked, body: Body, answe
         ),
         usage=answer.usage,
         system_instructions=asked.system,
-        input=Input(messages=asked.messages, count=asked.count),
+        input=Input(messages=asked.messages, count=asked.count if asked.messages or exchange.request_ends is None else None),
         output=Output(messages=messages, type=asked.output_type, schema=asked.schema),
         tool=Tool(definitions=asked.tools),
         conversation=_conversation(asked.conversation, answer.conversation),

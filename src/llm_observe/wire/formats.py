@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from llm_observe.records import Exchange, Provider
-from llm_observe.wire import anthropic, bedrock, cohere, gemini, ollama, openai
+from llm_observe.wire import anthropic, bedrock, cohere, ends, gemini, ollama, openai
 from llm_observe.wire.encoding import Chain
 from llm_observe.wire.endpoints import Endpoints
 from llm_observe.wire.format import Format
@@ -75,8 +75,10 @@ def recognise(exchange: Exchange) -> Format | None:
 
 
 def request_document(exchange: Exchange) -> Any:
-    """The request's body as JSON; ``MALFORMED`` where it is none or was not kept."""
+    """The request's body as JSON; ``MALFORMED`` where it is none or was not kept. Of one too long, what its ends say."""
     body = exchange.request_body
+    if body is None and exchange.request_ends is not None and "content-encoding" not in exchange.request_headers:
+        return ends.document(*exchange.request_ends) or MALFORMED
     if body and (encoding := exchange.request_headers.get("content-encoding")):
         body = b"".join(Chain(encoding).pieces([body]))
     return load(body) if body else MALFORMED

@@ -56,7 +56,7 @@ class Captured:
         """Whether it is one of those that are kept when others have to go: a failure, or a retry after one."""
         exchange = self.exchange
         failed = exchange.status_code is None or exchange.status_code >= 400 or exchange.end == "error"
-        return failed or exchange.request_headers.get("x-stainless-retry-count", "0") != "0"
+        return failed or self.complete().request_headers.get("x-stainless-retry-count", "0") != "0"
 
     def shed(self, room: int) -> None:
         """Let go of content until it fits in *room* bytes: the prompt but for its ends, the answer, and at last the ends."""

@@ -8,6 +8,8 @@ import socket
 import subprocess
 import sys
 import threading
+import types
+import typing
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -75,6 +77,24 @@ def export(exporter: Any, *batches: Batch) -> None:
     anyio.run(main)
 
 
+def filled(hint: Any) -> Any:
+    """Something of the type *hint*, with everything in it set."""
+    if isinstance(hint, type) and issubclass(hint, msgspec.Struct):
+        hints = typing.get_type_hints(hint)
+        return hint(**{name: filled(hints[name]) for name in hint.__struct_fields__})
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    match origin:
+        case types.UnionType | typing.Union:
+            return filled(arguments[0])
+        case typing.Literal:
+            return arguments[0]
+    if origin is tuple:
+        return (filled(arguments[0]),)
+    if origin is dict:
+        return {"key": filled(arguments[1])}
+    return {str: "1", int: 1, float: 1, bool: True, object: "1", datetime: NOON}[hint]
+
+
 def python(code: str, *arguments: object, before: Sequence[str] = (), **options: Any) -> "subprocess.Popen[str]":
     """A Python of its own that runs *code*, started through the command *before*."""
     command = [*before, sys.executable, "-c", code, *map(str, arguments)]
@@ -93,7 +113,7 @@ def finished(process: "subprocess.Popen[str]", timeout: float = 60) -> str:
 @pytest.fixture(scope="session")
 def make() -> SimpleNamespace:
     """Makers of records and batches."""
-    return SimpleNamespace(call=a_call, step=a_step, request=a_request, totals=totals, batch=batch, noon=NOON)
+    return SimpleNamespace(call=a_call, step=a_step, request=a_request, totals=totals, batch=batch, filled=filled, noon=NOON)
 
 
 @pytest.fixture(scope="session")

@@ -1,9 +1,7 @@
 """Records as OpenTelemetry spans: ids, kinds, names, statuses, attributes."""
 
 import json
-import types
-import typing
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import msgspec
@@ -43,24 +41,6 @@ TABLE = json.loads(Path(__file__).with_name("otel_attributes.json").read_text())
 TYPES = {"string": str, "int": int, "double": float, "bool": bool, "string[]": tuple}
 
 
-def filled(hint, noon):
-    """Something of the type *hint*, with everything in it set."""
-    if isinstance(hint, type) and issubclass(hint, msgspec.Struct):
-        hints = typing.get_type_hints(hint)
-        return hint(**{name: filled(hints[name], noon) for name in hint.__struct_fields__})
-    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    match origin:
-        case types.UnionType | typing.Union:
-            return filled(arguments[0], noon)
-        case typing.Literal:
-            return arguments[0]
-    if origin is tuple:
-        return (filled(arguments[0], noon),)
-    if origin is dict:
-        return {"key": filled(arguments[1], noon)}
-    return {str: "1", int: 1, float: 1, bool: True, object: "1", datetime: noon}[hint]
-
-
 @pytest.fixture
 def spans(make, send):
     """What becomes of records."""
@@ -93,7 +73,7 @@ def test_a_span_has_the_ids_and_times_of_its_record(make, spans):
 @pytest.mark.parametrize("kind", [Call, Request, Step])
 def test_every_attribute_is_one_of_the_conventions_or_our_own(make, kind, spans):
     """With everything set that can be: names and types are those of the table, and all others are below `llm_observe.`."""
-    record = msgspec.structs.replace(filled(kind, make.noon), trace_id="a" * 32, span_id="b" * 16, parent_id=None, sampled=None)
+    record = msgspec.structs.replace(make.filled(kind), trace_id="a" * 32, span_id="b" * 16, parent_id=None, sampled=None)
     record = msgspec.structs.replace(record, attempts=()) if kind is Call else record
 
     (span,) = spans(record, instrumented=True)
@@ -106,7 +86,7 @@ def test_every_attribute_is_one_of_the_conventions_or_our_own(make, kind, spans)
 def test_every_attribute_that_a_call_can_have_is_there(make, spans):
     """Nothing that the conventions have a name for, and the record a field, is left out."""
     call = msgspec.structs.replace(
-        filled(Call, make.noon), trace_id="a" * 32, span_id="b" * 16, parent_id=None, sampled=None, provider=Provider(name="openai")
+        make.filled(Call), trace_id="a" * 32, span_id="b" * 16, parent_id=None, sampled=None, provider=Provider(name="openai")
     )
     call = msgspec.structs.replace(call, wire=Wire(format="openai.chat"), attempts=())
 

@@ -22,6 +22,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from llm_observe import Observer, errors, exporters, record_call, scope
 from llm_observe.exporters.otel import OtelExporter
 from llm_observe.records import (
+    Call,
     CallRequest,
     CallResponse,
     Error,
@@ -33,6 +34,7 @@ from llm_observe.records import (
     Message,
     Operation,
     Output,
+    Provider,
     Refusal,
     Server,
     Text,
@@ -135,6 +137,27 @@ def test_a_collector_reads_the_details_of_a_call(make, send, serve, a_call):
     assert {name: TABLE.get(name) for name in found} == found
     assert CONTENT < set(found)
     assert 24 <= len(found)
+
+
+@pytest.mark.parametrize("provider", ["openai", "anthropic"])
+def test_every_attribute_is_one_of_the_conventions_or_our_own(make, send, serve, provider):
+    """With everything set that a call can have: names and types are those of the table, and all others are below `llm_observe.`."""
+    server = serve(200)
+    call = msgspec.structs.replace(
+        make.filled(Call),
+        trace_id="a" * 32,
+        span_id="b" * 16,
+        sampled=None,
+        operation=Operation(name="chat"),
+        provider=Provider(name=provider),
+        wire=Wire(format="openai.chat"),
+    )
+
+    send(OtelExporter(server.base, events=True), make.batch(call))
+
+    found = {one.key: kind(one.value) for one in events(server)[0].attributes if not one.key.startswith("llm_observe.")}
+    assert {name: TABLE.get(name) for name in found} == found
+    assert CONTENT < set(found)
 
 
 def test_an_event_is_where_and_when_its_span_ends(make, send, serve, a_call):

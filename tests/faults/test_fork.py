@@ -206,3 +206,35 @@ with llm_observe.scope('job') as job:
 """)
 
     assert ["child", "job"] == done.names
+
+
+def test_calls_of_parent_and_child_have_ids_of_their_own(forks):
+    """Also one that was open when the child came, which both of them end; and the lines of each have those of its own records."""
+    done = forks("""
+from llm_observe.logs import ids
+def call(name):
+    return llm_observe.record_call(name, provider='p')
+def say(call_id):
+    os.write(1, f'said {os.getpid()} {call_id}\\n'.encode())
+with call('before'):
+    pass
+before = ids()['call_id']
+with call('open'):
+    child = os.fork()
+    with call('inside'):
+        say(ids()['call_id'])
+with call('after'):
+    pass
+say(ids()['call_id'])
+if child:
+    assert end(child) == 0
+    say(before)
+else:
+    sys.exit(0)
+""")
+    said, records = ([line.split() for line in done.lines if line.startswith("said") is wanted] for wanted in (True, False))
+
+    assert ["after", "after", "before", "inside", "inside", "open", "open"] == sorted(record[2] for record in records)
+    assert len(records) == len({record[3] for record in records})
+    assert 5 == len(said)
+    assert {(pid, call_id) for _, pid, call_id in said} <= {(pid, call_id) for pid, _, _, call_id in records}

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from llm_observe._runtime.clock import Clock, Ids
-from llm_observe._runtime.items import Captured, next_serial
+from llm_observe._runtime.clock import Clock, Ids, serials
+from llm_observe._runtime.items import Captured
 from llm_observe._runtime.observer import Observer
 from llm_observe._runtime.scope import Scope
 from llm_observe.exporters.memory import MemoryExporter
@@ -114,7 +114,7 @@ def exchange(
 
 def captured(made: Exchange, *, after: Captured | None = None, scope: Scope | None = None) -> Captured:
     """*made* as the hook hands it over; *after* is the attempt before it in the same context."""
-    return Captured(made, scope, scope.span_id if scope else None, next_serial(), after.serial if after else 0)
+    return Captured(made, scope, scope.span_id if scope else None, serials.next(), after.serial if after else 0)
 
 
 @pytest.fixture

@@ -758,7 +758,7 @@ def test_a_failed_call_before_a_told_one_is_settled(recorded, make):
     failed = make.captured(make.exchange(503))
     failed.exchange.ended = recorded.observer.clock.now()
     recorded.observer.hand_over(failed)
-    last_attempt.set(failed.serial)
+    last_attempt.set(failed)
     with record_call("m", provider="p"):
         pass
     recorded.observer.flush()

@@ -10,8 +10,9 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 
 from llm_observe._runtime.around import whereabouts
-from llm_observe._runtime.clock import Clock, Ids
+from llm_observe._runtime.clock import Clock, Ids, call_id
 from llm_observe._runtime.items import ALL, Captured, Settle, StepEnded, Told
+from llm_observe._runtime.retries import repeats, retryable
 from llm_observe._runtime.sampling import Keeps, everything
 from llm_observe._runtime.scope import Scope
 from llm_observe._runtime.tally import Tally
@@ -36,11 +37,6 @@ from llm_observe.records import (
 )
 from llm_observe.wire import NO_ENDPOINTS, Endpoints, Unknown, decode
 
-RETRYABLE = frozenset({408, 409, 425, 429})  # and every 5xx: what openai and anthropic retry (wire.md, 8)
-THROTTLED = frozenset(  # AWS's words for "slow down", which its SDK retries although some of them come with a 400
-    {"Throttling", "ThrottlingException", "ThrottledException", "RequestThrottled", "RequestThrottledException", "TooManyRequestsException"}
-    | {"RequestLimitExceeded", "BandwidthLimitExceeded", "LimitExceededException", "SlowDown", "PriorRequestNotComplete"}
-)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MOST_PENDING, MOST_PENDING_BYTES = 10_000, 16 * 2**20
 
@@ -52,7 +48,6 @@ class Pending(msgspec.Struct):
     last: Captured
     decoded: Decoded
     attempts: tuple[Attempt, ...]
-    body: tuple[int, int]  # hash and size of the request body
     size: int  # bytes it keeps alive
 
 
@@ -120,21 +115,28 @@ class Assembler:
     # --- one kind of item each -----------------------------------------------------------------------------------
 
     def _exchange(self, captured: Captured) -> Iterator[AnyRecord]:
-        exchange = captured.complete()
-        decoded = decode(exchange, self._endpoints)
+        try:
+            exchange = captured.complete()
+            decoded = decode(exchange, self._endpoints)
+        except BaseException:
+            captured.settled("")
+            raise
         if isinstance(decoded, Unknown):
             self.ignored += 1
+            captured.settled("")
             return
-        body = (hash(exchange.request_body), exchange.request_size)
-        found = Pending(captured, captured, decoded, (attempt(exchange, decoded),), body, captured.size)
+        found = Pending(captured, captured, decoded, (attempt(exchange, decoded),), captured.size)
         if captured.previous in self._pending:
             before = self._take(captured.previous)
-            if _repeats(before, found):
+            if repeats(before.last.exchange, exchange):
                 self.folded += 1
                 found.first, found.attempts = before.first, before.attempts + found.attempts
+                captured.call_id = _id(found)
+                if before.last is not before.first:
+                    before.last.settled(captured.call_id)
             else:
                 yield self._call(before)
-        if _retryable(exchange, decoded):
+        if decoded.status == "error" and retryable(exchange, decoded.error.type if decoded.error else None):
             self._pending[captured.serial] = found
             self._pending_bytes += found.size
         else:
@@ -225,7 +227,7 @@ class Assembler:
             decoded = msgspec.structs.replace(decoded, response=response)
         call = call_of(
             decoded,
-            id=self.ids.record(first.started_ns),
+            id=_id(settled),
             **whereabouts(
                 self.ids,
                 scope,
@@ -242,6 +244,8 @@ class Assembler:
             scope=_info(scope),
             attempts=settled.attempts,
         )
+        for one in (settled.first, settled.last):
+            one.settled(call.id)
         call = self._price(call)
         self._add(scope, call, first.began, last.ended)
         return call
@@ -252,6 +256,10 @@ class Assembler:
             if scope.tally is None:
                 scope.tally = Tally()
             scope.tally.add(call, began, ended)
+
+
+def _id(found: Pending) -> str:
+    return call_id(found.first.exchange.started_ns, found.first.serial)
 
 
 def instant(wall_ns: int) -> datetime:
@@ -271,38 +279,6 @@ def attempt(exchange: Exchange, decoded: Decoded) -> Attempt:
         processing_time=decoded.processing_time,
         rate_limits=decoded.rate_limits,
     )
-
-
-def _retryable(exchange: Exchange, decoded: Decoded) -> bool:
-    """Whether clients retry such a failure. One that broke off mid-answer is not retried by any of them."""
-    if decoded.status != "error":
-        return False
-    code = exchange.status_code
-    if code is None:
-        return exchange.end == "error"
-    told = exchange.response_headers.get("x-should-retry")
-    if told in {"true", "false"}:
-        return told == "true"
-    return code >= 500 or code in RETRYABLE or (code == 400 and decoded.error is not None and decoded.error.type in THROTTLED)
-
-
-def _repeats(before: Pending, found: Pending) -> bool:
-    """Whether *found* is the retry of *before*: by the client's own count where it sends one, else by the same bytes to the same place."""
-    was, now = before.last.exchange, found.last.exchange
-    if (was.host, was.path, was.client) != (now.host, now.path, now.client):
-        return False
-    invocation = now.request_headers.get("amz-sdk-invocation-id")
-    if invocation is not None:
-        return invocation == was.request_headers.get("amz-sdk-invocation-id")
-    count = now.request_headers.get("x-stainless-retry-count")
-    if count is not None:
-        return count.isdecimal() and int(count) == _count(was) + 1
-    return before.body == found.body
-
-
-def _count(exchange: Exchange) -> int:
-    count = exchange.request_headers.get("x-stainless-retry-count", "0")
-    return int(count) if count.isdecimal() else 0
 
 
 def _request_status(scope: Scope) -> Status:

@@ -1,5 +1,6 @@
 """Time and chance, injected: tests hand in their own."""
 
+import itertools
 import random
 import time
 from collections.abc import Callable
@@ -9,9 +10,26 @@ import msgspec
 _random = random.Random()  # noqa: S311 - ids and jitter, no secrets
 
 
+class Serials:
+    """Numbers for attempts, rising by one from a random beginning: no two processes have one in common, as little as two ids."""
+
+    __slots__ = ("next",)
+
+    def __init__(self) -> None:
+        self.begin()
+
+    def begin(self) -> None:
+        """Begin anew, elsewhere."""
+        self.next = itertools.count(_random.getrandbits(60) + 1).__next__
+
+
+serials = Serials()
+
+
 def reseed() -> None:
     """A forked child must not draw its parent's ids again."""
     _random.seed()
+    serials.begin()
 
 
 class Clock(msgspec.Struct, frozen=True):
@@ -36,7 +54,19 @@ class Ids(msgspec.Struct, frozen=True):
 
     def record(self, wall_ns: int) -> str:
         """A record id for something that began at *wall_ns*; ids of one process sort to a fraction of a microsecond (RFC 9562, 6.2)."""
-        milliseconds, rest = divmod(wall_ns, 1_000_000)
-        value = (milliseconds << 80) | (0x7000 | (rest << 12) // 1_000_000) << 64 | 0x8 << 60 | self.bits(60)
-        text = f"{value:032x}"
-        return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+        return _uuid7(wall_ns, self.bits(60))
+
+
+def call_id(wall_ns: int, serial: int) -> str:
+    """The record id of the call whose first attempt has this *serial*: the same for who asks on the request side and in the sink.
+
+    The serial is spread over all digits, so that two calls in a row do not look alike.
+    """
+    return _uuid7(wall_ns, serial * 0x9E3779B97F4A7C15 % 2**60)
+
+
+def _uuid7(wall_ns: int, rest: int) -> str:
+    milliseconds, nanoseconds = divmod(wall_ns, 1_000_000)
+    value = (milliseconds << 80) | (0x7000 | (nanoseconds << 12) // 1_000_000) << 64 | 0x8 << 60 | rest
+    text = f"{value:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

@@ -68,11 +68,11 @@ class Handover:
     def put(self, item: Item) -> None:
         """Leave *item*. Near the byte bound its content goes first, then it is refused, and counted."""
         if self.closed:
-            self.dropped["disabled"] += 1
+            self._refuse(item, "disabled")
             return
         count = len(self._waiting)
         if count >= self._common and (count >= self.room or not _matters(item)):
-            self.dropped["queue_full_count"] += 1
+            self._refuse(item, "queue_full_count")
             return
         size = item.size
         waiting = self._bytes_in - self._bytes_out + self.held
@@ -83,7 +83,7 @@ class Handover:
                 size = item.size
                 self.shed += waiting + size <= room
             if waiting + size > room:
-                self.dropped["queue_full_bytes"] += 1
+                self._refuse(item, "queue_full_bytes")
                 return
         self._bytes_in += size
         self.accepted += 1
@@ -91,6 +91,13 @@ class Handover:
         if self.asleep or count == BURST:
             self.asleep = False
             self._wake()
+
+    def _refuse(self, item: Item, reason: str) -> None:
+        """Count it, and have it let go of what it holds: its context remembers it all the same."""
+        self.dropped[reason] += 1
+        settled = getattr(item, "settled", None)
+        if settled is not None:
+            settled("")
 
     def look(self) -> None:
         """A call has begun while the sink sleeps: wake it where somebody watches, or they would not see a call that lasts."""

@@ -7,38 +7,81 @@ from typing import Any
 
 import msgspec
 
+from llm_observe._runtime.clock import call_id
+from llm_observe._runtime.retries import probably_repeats
 from llm_observe._runtime.scope import Scope
 from llm_observe.records import Exchange
 
-next_serial = itertools.count(1).__next__
-"""A number for an attempt, unique in the process, rising."""
+SETTLED = Exchange(client="", method="", host="", path="", status_code=200, end="eof")
+"""In place of what was seen of an attempt, once it is on record: contexts that live on keep no prompts alive."""
 
-last_attempt: ContextVar[int] = ContextVar("llm_observe.last_attempt", default=0)
-"""The serial of the last attempt made in this context. A client's retry runs in the context of the attempt it repeats, so this
-links the two without looking at either; and an attempt that is followed by something else in its context will not be retried."""
+
+class Mark:
+    """An attempt as its context remembers it. ``before`` is the failed one that it may repeat, ``call_id`` its record's id once it is known."""
+
+    __slots__ = ("before", "call_id", "exchange", "scope", "serial")
+
+    def __init__(self, serial: int, scope: Scope | None, call_id: str | None, exchange: Exchange = SETTLED) -> None:
+        self.serial, self.scope, self.call_id, self.exchange = serial, scope, call_id, exchange
+        self.before: Mark | None = None
+
+    def record_id(self) -> str:
+        """The id of the record that this is or will be on: by what the sink said, or what it will say of a retry. Empty for none."""
+        guess = self._guess() if self.call_id is None else ""
+        return guess if self.call_id is None else self.call_id  # the sink may have been here meanwhile
+
+    def _guess(self) -> str:
+        own, before = call_id(self.exchange.started_ns, self.serial), self.before
+        if before is None or before.call_id is None:
+            return own
+        try:
+            return before.call_id if probably_repeats(before.complete(), self.complete()) else own
+        except Exception:  # what is held is the client's own, and the application's log lines are not to suffer from it
+            return own
+
+    def complete(self) -> Exchange:
+        """The exchange, to be read. Capture may have put something off that is done now."""
+        return self.exchange
+
+    def anchored(self) -> "Mark":
+        """It has failed, and may be repeated now: decide whether it is one call with those before it, and let go of them."""
+        self.call_id, self.before = self.record_id(), None
+        return self
+
+    def settled(self, call_id: str) -> None:
+        """It is on the record *call_id*, and nobody will look into it again. The sink's word, said in this order."""
+        self.call_id = call_id
+        self.exchange, self.before = SETTLED, None
+
+
+NONE = Mark(0, None, "")
+
+last_attempt: ContextVar[Mark] = ContextVar("llm_observe.last_attempt", default=NONE)
+"""The last attempt made in this context. A client's retry runs in the context of the attempt it repeats, so this links the two
+without looking at either; and an attempt that is followed by something else in its context will not be retried."""
 
 END = 4096  # bytes kept of either end of a prompt that had to go
 OVERHEAD = 1024  # bytes an item keeps alive beside its bodies, near enough
 
 
-class Captured:
+class Captured(Mark):
     """An exchange with where it happened. ``previous`` is the serial of the attempt before it in the same context.
 
     ``around`` is the span that knows the trace, where that is not the scope's.
     """
 
-    __slots__ = ("around", "exchange", "parent_id", "previous", "scope", "serial", "span_id")
+    __slots__ = ("around", "parent_id", "previous", "span_id")
 
     def __init__(
         self, exchange: Exchange, scope: Scope | None, parent_id: str | None, serial: int, previous: int, around: Any = None
     ) -> None:
-        self.exchange, self.scope, self.parent_id, self.around = exchange, scope, parent_id, around
-        self.serial, self.previous = serial, previous
+        super().__init__(serial, scope, None, exchange)
+        self.parent_id, self.around, self.previous = parent_id, around, previous
         self.span_id: str | None = None  # as the provider was told it, if it was
 
-    def complete(self) -> Exchange:
-        """The exchange, to be read. For the sink: what capture put off is done now."""
-        return self.exchange
+    def settled(self, call_id: str) -> None:
+        super().settled(call_id)
+        self.around = None
 
     @property
     def size(self) -> int:
@@ -107,7 +150,7 @@ class Told(msgspec.Struct, kw_only=True):
     span_id: str
     parent_id: str | None
     scope: Scope | None
-    serial: int
+    id: str
     previous: int
     started_ns: int
     began: int

@@ -3,8 +3,9 @@
 from typing import Any
 
 from llm_observe._runtime.around import Place, place
+from llm_observe._runtime.clock import call_id, serials
 from llm_observe._runtime.default import default
-from llm_observe._runtime.items import StepEnded, Told, kept, last_attempt, next_serial
+from llm_observe._runtime.items import Mark, StepEnded, Told, kept, last_attempt
 from llm_observe._runtime.observer import Observer
 from llm_observe._runtime.scope import SUPPRESSED, Frame, Scope, current, frame, inside, under
 from llm_observe._runtime.section import Section, facts
@@ -188,14 +189,15 @@ class record_call(Section):  # noqa: N801 - used in `with`
         around = frame.get()
         self._scope = around.scope if around is not None else None
         self._observer = self._scope.observer if self._scope is not None else default()
-        self._span, self._serial, self._previous = self._observer.ids.span(), next_serial(), last_attempt.get()
+        self._span, self._serial, self._previous = self._observer.ids.span(), serials.next(), last_attempt.get().serial
         self._silent = around is SUPPRESSED
         if self._silent:
             self._began = self._observer.clock.now()
             return SUPPRESSED
-        last_attempt.set(self._serial)
         self._parent, self._around = _under(self._observer, around)
         self._started, self._began = self._observer.clock.wall(), self._observer.clock.now()
+        self._id = call_id(self._started, self._serial)
+        last_attempt.set(Mark(self._serial, self._scope, self._id))
         if self._scope is not None:
             self._scope.open[self._serial] = self._began
         self._handover = self._observer.handover
@@ -211,6 +213,8 @@ class record_call(Section):  # noqa: N801 - used in `with`
         if self._scope is not None:
             self._scope.open.pop(self._serial, None)
         self._handover.ended += 1
+        if self._handover is not self._observer.handover:  # a fork has been: the parent's record has that id
+            self._id = call_id(self._started, serials.next())
         self._observer.hand_over(
             Told(
                 model=self.model,
@@ -219,7 +223,7 @@ class record_call(Section):  # noqa: N801 - used in `with`
                 span_id=self._span,
                 parent_id=self._parent,
                 scope=self._scope,
-                serial=self._serial,
+                id=self._id,
                 previous=self._previous,
                 started_ns=self._started,
                 began=self._began,

@@ -229,13 +229,13 @@ class Observer:
         Returns whether it got that far. A failed call made elsewhere whose client may still retry it is waited for by a *final*
         flush only, as it stands. Blocks: in async code use :meth:`aflush`.
         """
-        return self._flush(timeout, ALL if final else last_attempt.get())
+        return self._flush(timeout, ALL if final else last_attempt.get().serial)
 
     async def aflush(self, timeout: float = 5.0, *, final: bool = False) -> bool:  # noqa: ASYNC109 - the wait is in another thread
         """:meth:`flush` without blocking the event loop."""
         from anyio.to_thread import run_sync
 
-        return await run_sync(self._flush, timeout, ALL if final else last_attempt.get())
+        return await run_sync(self._flush, timeout, ALL if final else last_attempt.get().serial)
 
     def _flush(self, timeout: float, serial: int) -> bool:
         if not self.enabled or self.closed or (not self.sink.running and not len(self.handover)):

@@ -9,14 +9,14 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
-from llm_observe._runtime.items import last_attempt
+from llm_observe._runtime.items import NONE, last_attempt
 from llm_observe._runtime.scope import Frame, entered, frame
 
 _original: Callable[..., Any] = ThreadPoolExecutor.submit
 
 
 def _in_frame(here: Frame, work: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-    last_attempt.set(0)  # one job is no retry of another that this thread did before
+    last_attempt.set(NONE)  # one job is no retry of another that this thread did before
     with entered(here):
         return work(*args, **kwargs)
 

@@ -36,7 +36,7 @@ def told_call(told: Told, ids: Ids, started_at: datetime, *, service: str | None
     inputs = messages(told.input, role="user")
     name = f"{told.operation} {told.model}"
     return Call(
-        id=ids.record(told.started_ns),
+        id=told.id,
         **whereabouts(ids, where, around=told.around, parent_id=told.parent_id, span_id=told.span_id, name=name, keeps=keeps),
         request_id=where.request_id if where else None,
         service=service,

@@ -7,8 +7,9 @@ import os
 from collections import deque
 
 from llm_observe._runtime.around import enrich
+from llm_observe._runtime.clock import serials
 from llm_observe._runtime.default import existing
-from llm_observe._runtime.items import Captured, last_attempt, next_serial
+from llm_observe._runtime.items import Captured, last_attempt
 from llm_observe._runtime.observer import Observer
 from llm_observe._runtime.scope import SUPPRESSED, Frame, frame, under
 from llm_observe.capture._headers import Held, read
@@ -43,10 +44,12 @@ class Tap(Captured):
         here = frame.get()
         self._asked: Held | None = None
         self._answered: Held | None = None
-        self.serial = serial = next_serial()
-        self.previous = last_attempt.get()
-        last_attempt.set(serial)
-        self.exchange, self.observer, self.span_id = exchange, observer, None
+        self.serial = serial = serials.next()
+        self.exchange, self.observer, self.span_id, self.call_id = exchange, observer, None, None
+        before = last_attempt.get()
+        self.previous = before.serial
+        self.before = None if before.exchange.status_code == 200 else before.anchored()
+        last_attempt.set(self)
         self._now, self._room, self._over = observer.clock.now, room, False
         exchange.started_ns, exchange.began = observer.clock.wall(), self._now()
         if here is None:
@@ -86,12 +89,17 @@ class Tap(Captured):
 
     def complete(self) -> Exchange:
         """The exchange with the headers that were held, read now."""
-        exchange = self.exchange
-        if self._asked is not None:
-            exchange.request_headers, self._asked = read(self._asked), None
-        if self._answered is not None:
-            exchange.response_headers, self._answered = read(self._answered), None
+        exchange, asked, answered = self.exchange, self._asked, self._answered
+        if asked is not None:  # by the sink, and by a log line that does not wait for it: both read the same
+            exchange.request_headers, self._asked = read(asked), None
+        if answered is not None:
+            exchange.response_headers, self._answered = read(answered), None
         return exchange
+
+    def settled(self, call_id: str) -> None:
+        """It is on record, or refused: nothing of it is kept."""
+        self._asked = self._answered = None
+        super().settled(call_id)
 
     def stream(self) -> None:
         """The answer comes piece by piece, and the application takes it so."""
@@ -152,8 +160,11 @@ class Tap(Captured):
         if exchange.end != "open":
             return
         exchange.end = how
-        self._handover.ended += 1
+        handover = self._handover
+        handover.ended += 1
         try:
+            if handover is not self.observer.handover:  # a fork has been: the parent's record has the serial's id
+                self.serial, self.call_id = serials.next(), None
             exchange.ended = self._now()
             if exchange.streamed:  # who reads on after closing, from another thread as a rule, must not change what the sink reads
                 self._keep = self._stamp = _nowhere
@@ -202,7 +213,7 @@ carriers: list[str] = []
 
 def carried(host: str | None, port: int | None) -> bool:
     """Whether a request to *host* is one that another client's hook has seen on its way down: httpx over aiohttp."""
-    above = sending.get(last_attempt.get()) if sending else None
+    above = sending.get(last_attempt.get().serial) if sending else None
     return above is not None and above.exchange.host == host and above.exchange.port == port
 
 

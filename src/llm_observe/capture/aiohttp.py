@@ -43,7 +43,7 @@ def begin(hook: Hook, session: Any, method: Any, address: Any) -> Tap | None:
 
 def asked(hook: Hook, request: Any) -> None:
     """A ``ClientRequest`` has got its body: if it is for an exchange that begins now, that has it, and the headers."""
-    tap = sending.get(last_attempt.get())
+    tap = sending.get(last_attempt.get().serial)
     try:
         if tap is None or tap.exchange.client != hook.client or tap.exchange.request_headers or tap.exchange.path != request.url.raw_path:
             return

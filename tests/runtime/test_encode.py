@@ -76,7 +76,7 @@ def test_a_record_is_one_compact_line():
         (Raising(), "[Raising]"),
         ("half \ud83d pair", "half ? pair"),
         ({"\ud83d": 1}, {"?": 1}),
-        ({(1, 2): 3}, {"(1, 2)": 3}),
+        ({(1, 2): 3}, {"[1, 2]": 3}),
         (10**5000, "[a number too long]"),
         (float("nan"), None),
         (["\ud83d", float("inf"), 1.5, 2, True, None], ["?", None, 1.5, 2, True, None]),
@@ -100,12 +100,23 @@ def test_what_json_does_not_know_is_replaced_and_the_rest_stays(value, written):
     )
 
 
-@pytest.mark.parametrize("value", [in_itself(), deep(10_000)], ids=["in-itself", "deep"])
-def test_what_has_no_end_is_cut_off(value):
+@pytest.mark.parametrize(("value", "said"), [(in_itself(), b"[itself]"), (deep(10_000), b"[too deep]")], ids=["in-itself", "deep"])
+def test_what_has_no_end_is_cut_off(value, said):
     """A dict inside itself, ten thousand levels."""
     line = encode(a_step(value=value, other="stays"))
 
-    assert ("stays", True) == (strictly(line)["attributes"]["other"], b"[too deep]" in line)
+    assert ("stays", True) == (strictly(line)["attributes"]["other"], said in line)
+
+
+def test_a_record_is_one_line_for_whoever_counts_lines():
+    """Python, editors and terminals have more line ends than the newline; C1 controls are commands to some."""
+    text = "a\u2028b\u2029c\x85d\x9b2Je\x0bf\x0cg\x1ch\r\n\xa0\u2027é€" + "".join(map(chr, range(0x80, 0xA0)))
+    line = encode(a_step(text=text))
+
+    assert text == strictly(line)["attributes"]["text"]
+    assert 1 == len(line.decode().splitlines())
+    assert not {chr(code) for code in (*range(0x20), *range(0x80, 0xA0), 0x2028, 0x2029)} & set(line.decode())
+    assert "\xa0\u2027é€" in line.decode()
 
 
 def test_a_replaced_record_looks_like_any_other():

@@ -11,6 +11,7 @@ import msgspec
 
 from llm_observe._runtime.around import whereabouts
 from llm_observe._runtime.clock import Clock, Ids, call_id
+from llm_observe._runtime.given import plain
 from llm_observe._runtime.items import ALL, Captured, Settle, StepEnded, Told
 from llm_observe._runtime.retries import repeats, retryable
 from llm_observe._runtime.sampling import Keeps, everything
@@ -203,7 +204,7 @@ class Assembler:
             status=status,
             error=Error(type=step.error_type, message=step.error_message) if step.error_type else None,
             scope=_info(scope),
-            attributes=step.attributes,
+            attributes=_given(step.attributes),
         )
 
     def _told(self, told: Told) -> Iterator[AnyRecord]:
@@ -302,5 +303,10 @@ def _info(scope: Scope | None, *, name: bool = True) -> ScopeInfo | None:
         route=scope.route,
         user_id=scope.user_id,
         session_id=scope.session_id,
-        tags=dict(scope.tags),
+        tags=_given(dict(scope.tags)),
     )
+
+
+def _given(values: dict[str, object]) -> dict[str, object]:
+    """What the application named, as it can be written: processors see what will be."""
+    return {name: plain(value) for name, value in values.items()} if values else values

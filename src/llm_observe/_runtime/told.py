@@ -6,6 +6,7 @@ from typing import Any
 
 from llm_observe._runtime.around import whereabouts
 from llm_observe._runtime.clock import Ids
+from llm_observe._runtime.given import plain, word
 from llm_observe._runtime.items import Told
 from llm_observe._runtime.sampling import Keeps
 from llm_observe.records import (
@@ -32,9 +33,10 @@ from llm_observe.records import (
 def told_call(told: Told, ids: Ids, started_at: datetime, *, service: str | None, scope: ScopeInfo | None, keeps: Keeps) -> Call:
     """The record of *told*."""
     where, output = told.scope, told.output
+    model, provider, named = word(told.model), word(told.provider), word(told.operation)
     usage = {name: count for name, given in told.usage.items() if (count := _count(given)) is not None}
     inputs = messages(told.input, role="user")
-    name = f"{told.operation} {told.model}"
+    name = f"{named} {model}"
     return Call(
         id=told.id,
         **whereabouts(ids, where, around=told.around, parent_id=told.parent_id, span_id=told.span_id, name=name, keeps=keeps),
@@ -46,12 +48,12 @@ def told_call(told: Told, ids: Ids, started_at: datetime, *, service: str | None
         status="cancelled" if told.cancelled else "error" if told.error_type else "ok",
         error=Error(type=told.error_type, message=told.error_message) if told.error_type else None,
         scope=scope,
-        operation=Operation(name=told.operation),
-        provider=Provider(name=told.provider),
-        request=CallRequest(model=told.model, **told.parameters),
+        operation=Operation(name=named),
+        provider=Provider(name=provider),
+        request=CallRequest(model=model, **told.parameters),
         response=CallResponse(
-            id=told.response_id,
-            model=told.response_model,
+            id=None if told.response_id is None else word(told.response_id),
+            model=None if told.response_model is None else word(told.response_model),
             finish_reasons=_reasons(told.finish_reasons),
             time_to_first_chunk=None if told.first_chunk_at is None else (told.first_chunk_at - told.began) / 1e9,
         ),
@@ -62,7 +64,7 @@ def told_call(told: Told, ids: Ids, started_at: datetime, *, service: str | None
             cache_write=InputTokens(input_tokens=usage["cache_write"]) if "cache_write" in usage else None,
             reasoning=OutputTokens(output_tokens=usage["reasoning"]) if "reasoning" in usage else None,
         ),
-        system_instructions=() if told.system is None else (Text(content=told.system),),
+        system_instructions=() if told.system is None else (Text(content=word(told.system)),),
         input=Input(messages=inputs, count=len(inputs) or told.count or None),
         output=Output(messages=messages(output, role="assistant")),
         truncated={name: Cut(bytes=size) for name, size in told.cut.items()},
@@ -82,7 +84,7 @@ def _message(content: Any, role: str) -> Message:
     if isinstance(content, Message):
         return content
     if isinstance(content, dict) and "content" in content:
-        return Message(role=str(content.get("role", role)), parts=_parts(content["content"]))
+        return Message(role=word(content.get("role", role)), parts=_parts(content["content"]))
     return Message(role=role, parts=(_part(content),))
 
 
@@ -95,19 +97,19 @@ def _parts(content: Any) -> tuple[AnyPart, ...]:
 def _part(content: Any) -> AnyPart:
     if isinstance(content, dict) and content.get("type") == "text" and isinstance(content.get("text"), str):
         content = content["text"]
-    return Text(content=content) if isinstance(content, str) else Generic(generic_type=type(content).__name__, content=content)
+    return Text(content=content) if isinstance(content, str) else Generic(generic_type=type(content).__name__, content=plain(content))
 
 
 def _count(given: Any) -> int | None:
     """*given* as a number of tokens; what is none is left out. (An array library's integers are no ``int``.)"""
     try:
         return operator.index(given)
-    except TypeError:
+    except Exception:  # whatever an object of the application's raises
         return None
 
 
 def _reasons(given: Any) -> tuple[str, ...]:
     """Finish reasons out of a text, or of several."""
     if isinstance(given, list | tuple | set | frozenset):
-        return tuple(map(str, given))
-    return () if given is None else (str(given),)
+        return tuple(map(word, given))
+    return () if given is None else (word(given),)

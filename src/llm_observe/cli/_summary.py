@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from llm_observe.cli._tables import Column, number, table_of
+from llm_observe.exporters._plain import plain
 from llm_observe.records import AnyRecord, Call, Request
 
 if TYPE_CHECKING:
@@ -50,11 +51,14 @@ def show(console: Console, directory: Path, records: Sequence[AnyRecord], *, sen
 
 def _hints(console: Console, directory: Path, calls: Sequence[Call]) -> None:
     """Where to go from here. Commands are not wrapped: they are there to be copied."""
-    where = escape(shlex.quote(str(directory)))
+    where = escape(plain(shlex.quote(str(directory))))
     lines = [f"The records are in [bold]{where}[/]. Look at them:", f"    llm-observe tail {where} --no-follow -n 20"]
     retried = max(calls, key=lambda call: len(call.attempts), default=None)
     if retried is not None and len(retried.attempts) > 1 and retried.request_id:
-        lines += ["One request with its retry:", f"    llm-observe tail {where} --no-follow --request-id {retried.request_id}"]
+        lines += [
+            "One request with its retry:",
+            f"    llm-observe tail {where} --no-follow --request-id {escape(plain(shlex.quote(retried.request_id)))}",
+        ]
     lines += ["As JSON, one record a line:", f"    llm-observe tail {where} --no-follow --json"]
     lines += ["In your own app:", "    app.add_middleware(LLMObserveMiddleware)  # from llm_observe.fastapi"]
     console.print()

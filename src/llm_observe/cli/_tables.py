@@ -1,4 +1,4 @@
-"""Tables that fit into a terminal."""
+"""Tables that fit into a terminal, and whose words stay words there."""
 
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -7,6 +7,8 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from llm_observe.exporters._plain import plain
 
 
 class Column(NamedTuple):
@@ -43,7 +45,7 @@ def _drawn(title: str, columns: Sequence[Column], *, gap: int, total: bool) -> T
         table.add_column(column.heading, justify="left" if column.words else "right", vertical="bottom", overflow="ellipsis", no_wrap=True)
     rows = list(zip(*(column.cells for column in columns), strict=True))
     for number, row in enumerate(rows, 1):
-        table.add_row(*map(Text, row), style="bold" if total and number == len(rows) else None)
+        table.add_row(*(Text(plain(cell)) for cell in row), style="bold" if total and number == len(rows) else None)
     return table
 
 

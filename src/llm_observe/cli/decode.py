@@ -21,8 +21,10 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from llm_observe._runtime.encode import encode
 from llm_observe.cli._decoded import Summary
 from llm_observe.errors import missing
+from llm_observe.exporters._plain import json_line, plain
 from llm_observe.records import Attempt, Call, Decoded, Exchange, call_of
 from llm_observe.settings import resolve
 from llm_observe.wire import FORMATS, Endpoints, Unknown, decode
@@ -134,7 +136,7 @@ def _console() -> "Console":
 
 def _decode_lines(lines: Iterator[bytes], output: BinaryIO | None, endpoints: Endpoints, summary: Summary) -> int:
     bad = 0
-    encoder = msgspec.json.Encoder()
+    shown = output is not None and output.isatty()
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
@@ -152,7 +154,8 @@ def _decode_lines(lines: Iterator[bytes], output: BinaryIO | None, endpoints: En
         else:
             summary.none(record.reason)
         if output is not None:
-            output.write(encoder.encode(record) + b"\n")
+            written = encode(record)
+            output.write((json_line(written).encode() if shown else written) + b"\n")
     return bad
 
 
@@ -241,7 +244,7 @@ def _with_progress(source: BinaryIO, file: str, stack: ExitStack) -> BinaryIO:
 
 def _complain(message: str) -> int:
     with suppress(OSError):
-        print(f"llm-observe decode: {message}", file=sys.stderr)
+        print(f"llm-observe decode: {plain(message)}", file=sys.stderr)
     return 2
 
 

@@ -21,6 +21,7 @@ from typing import Any
 from llm_observe.cli._places import unwritable
 from llm_observe.errors import ObserveError, SettingsError, missing
 from llm_observe.exporters._files import decode, new_lines, record_files
+from llm_observe.exporters._plain import plain
 from llm_observe.exporters.file import FileExporter
 from llm_observe.settings import resolve
 
@@ -86,7 +87,7 @@ def run(arguments: argparse.Namespace) -> int:
             stats = observer.shutdown()
             sent = _summary.Sent(requests, len(provider.requests) + provider.forgotten)
     except KeyboardInterrupt:
-        print("llm-observe demo: stopped; what was recorded until then is in", exporter.directory, file=sys.stderr)
+        print("llm-observe demo: stopped; what was recorded until then is in", plain(exporter.directory), file=sys.stderr)
         return 130
     ours = [path for path in record_files(directory) if path not in before and f"-{os.getpid()}-" in path.name]
     records = [record for path in ours for line in new_lines(path)[0] if (record := decode(line)) is not None]

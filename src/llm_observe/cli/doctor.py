@@ -27,6 +27,7 @@ from llm_observe.cli._places import unwritable
 from llm_observe.cli._report import Finding, version
 from llm_observe.errors import ObserveError, SettingsError
 from llm_observe.exporters import named
+from llm_observe.exporters._plain import plain
 from llm_observe.settings import PYTHON_ONLY, Settings
 
 SDKS = ("openai", "anthropic")
@@ -77,7 +78,7 @@ def run(arguments: argparse.Namespace) -> int:
         if finding.topic != topic:
             topic = finding.topic
             print(f"\n{topic}")
-        print(f"  {_sign(finding.state, colour=colour)} {finding.text}")
+        print(f"  {_sign(finding.state, colour=colour)} {plain(finding.text)}")
         states.append(finding.state)
     problems = states.count("problem")
     said = "1 problem needs" if problems == 1 else f"{problems} problems need"

@@ -17,7 +17,7 @@ import msgspec
 
 from llm_observe.exporters._files import decode, new_lines, record_files
 from llm_observe.exporters._line import line as readable
-from llm_observe.exporters._plain import json_line
+from llm_observe.exporters._plain import json_line, plain
 from llm_observe.exporters._stream import LineWriter, wants_colour
 from llm_observe.settings import resolve
 
@@ -47,10 +47,10 @@ def run(arguments: argparse.Namespace, *, out: TextIO | None = None, sleep: Call
         if not directory.is_dir():
             if not arguments.follow:
                 return _complain(f"there is no directory {directory}. Name the one your app writes to, or start the app.")
-            print(f"llm-observe tail: waiting for {directory}", file=sys.stderr)
+            print(f"llm-observe tail: waiting for {plain(directory)}", file=sys.stderr)
         shown = show(watch.last(arguments.lines))
         if not shown and not arguments.follow and arguments.lines:
-            print(f"llm-observe tail: nothing to show in {directory}", file=sys.stderr)
+            print(f"llm-observe tail: nothing to show in {plain(directory)}", file=sys.stderr)
         while arguments.follow:
             sleep(POLL)
             show(watch.new())
@@ -160,5 +160,5 @@ def _count(text: str) -> int:
 
 
 def _complain(text: str) -> int:
-    print(f"llm-observe tail: {text}", file=sys.stderr)
+    print(f"llm-observe tail: {plain(text)}", file=sys.stderr)
     return 2

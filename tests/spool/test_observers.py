@@ -123,13 +123,14 @@ def test_a_batch_holds_its_own_or_adopted_records(observe, make, down):
     left(observe(down), make, range(4))
 
     def picky(batch):
-        raise Rejected("no", count=1)
+        if refused := {"0", "100"} & {record.name for record in batch}:
+            raise Rejected("no", count=len(refused))
 
     picky.__name__ = "told"
     other = observe(picky)
     give(other, make, [100, 101])
-    until(lambda: told(other.stats()).adopted_exported == 3)
     assert other.flush(60)
+    until(lambda: told(other.stats()).adopted_exported == 3)
     numbers = told(other.shutdown())
 
     assert (2, 1, {"rejected_4xx": 1}) == (numbers.captured, numbers.exported, numbers.dropped)

@@ -176,6 +176,8 @@ class Spool:
             except (msgspec.DecodeError, ValueError, RecursionError):
                 segment.out -= 1
                 lost += 1
+                if one.line.isspace():  # `llm-observe forget` was there
+                    reason = "forgotten"
             else:
                 parcels.append(Kept(Parcel(record, one.line, 0.0), segment, one.number, one.end))
         if not segment.adopted:
@@ -274,6 +276,11 @@ def place(settings: Settings) -> tuple[Path, list[Path]]:
     if why := private.refusal(root):
         raise SettingsError(f"spool={settings.spool!r}: {root}: {why}")
     return root, [root.parent] if ours else []
+
+
+def segments(root: Path) -> list[Path]:
+    """The files of all spools below *root*."""
+    return [directory / name for directory in sorted(_directories(root)) for name in sorted(_names(directory))]
 
 
 def _directories(root: Path) -> list[Path]:

@@ -12,7 +12,8 @@ from typing import TextIO
 
 from llm_observe.errors import ObserveError, SettingsError
 from llm_observe.exporters import from_url
-from llm_observe.exporters._forget import Removed, forget, lift
+from llm_observe.exporters._forget import Choice, Removed, forget, lift
+from llm_observe.exporters._forget_spool import blank, look
 from llm_observe.exporters._forgotten import KINDS, Subject
 from llm_observe.exporters._plain import plain
 from llm_observe.exporters._stream import LineWriter
@@ -43,34 +44,47 @@ def run(arguments: argparse.Namespace, *, out: TextIO | None = None) -> int:
     if arguments.lift and arguments.dry_run:
         raise ObserveError("--lift removes nothing: leave --dry-run out.")
     say = LineWriter(out).msg
-    for directory in _directories(arguments.directory):
-        try:
+    directories, spools = _places(arguments.directory)
+    choice, dry_run = Choice(subjects), arguments.dry_run
+    here = directories[0] if directories else spools[0]
+    try:
+        for here in () if arguments.lift else spools:
+            look(here, choice)
+        for here in directories:
             if arguments.lift:
-                say(_lifted(lift(directory, subjects), directory))
+                say(_lifted(lift(here, subjects), here))
             else:
-                _report(say, directory, forget(directory, subjects, dry_run=arguments.dry_run), dry_run=arguments.dry_run)
-        except FileNotFoundError:
-            raise ObserveError(f"there is no directory {plain(directory)}. Name the one your app writes to.") from None
-        except OSError as error:
-            what = error.filename if isinstance(error.filename, str) else directory
-            raise ObserveError(f"{plain(what)}: {plain(error.strerror or error)}") from error
+                _report(say, here, forget(here, subjects, dry_run=dry_run, choice=choice), dry_run=dry_run)
+        for here in () if arguments.lift else spools:
+            _report(say, here, blank(here, choice, dry_run=dry_run), dry_run=dry_run, spool=True)
+    except FileNotFoundError:
+        raise ObserveError(f"there is no directory {plain(here)}. Name the one your app writes to.") from None
+    except OSError as error:
+        what = error.filename if isinstance(error.filename, str) else here
+        raise ObserveError(f"{plain(what)}: {plain(error.strerror or error)}") from error
     return 0
 
 
-def _directories(named: Sequence[str]) -> list[Path]:
-    """Those that are *named*; else those that the environment's settings have file exporters write to, as far as they are there."""
+def _places(named: Sequence[str]) -> tuple[list[Path], list[Path]]:
+    """Directories of record files and of spools: those that are *named*, else those of the environment's settings that are there."""
     if named:
-        return [Path(name) for name in named]
+        directories = [Path(name) for name in named]
+        return directories, [path for path in (directory / "spool" for directory in directories) if path.is_dir()]
     settings = resolve({})[0]
-    found = list(dict.fromkeys(_places(settings)))
-    there = [path for path in found if path.is_dir()]
-    if not there:
-        where = " or ".join(plain(path) for path in found) or "this environment's settings write to"
+    wanted = list(dict.fromkeys(_written(settings)))
+    directories = [path for path in wanted if path.is_dir()]
+    spools = [path for path in (Path(settings.directory, "spool"), _own_spool(settings)) if path is not None and path.is_dir()]
+    if not directories and not spools:
+        where = " or ".join(plain(path) for path in wanted) or "this environment's settings write to"
         raise SettingsError(f"there is no directory {where}. Name the one your app writes to.")
-    return there
+    return directories, spools
 
 
-def _places(settings: Settings) -> list[Path]:
+def _own_spool(settings: Settings) -> Path | None:
+    return None if isinstance(settings.spool, bool) else Path(settings.spool).expanduser()
+
+
+def _written(settings: Settings) -> list[Path]:
     if settings.exporters is None:
         return [Path(settings.directory)]
     files = [one for one in settings.exporters if isinstance(one, str) and one.strip().partition(":")[0].lower() == "file"]
@@ -83,7 +97,7 @@ def _lifted(count: int, directory: Path) -> str:
     return f"{count} taken off the list of {plain(directory)}: records are written again. What was removed does not come back."
 
 
-def _report(say: Callable[[str], object], directory: Path, removed: Sequence[Removed], *, dry_run: bool) -> None:
+def _report(say: Callable[[str], object], directory: Path, removed: Sequence[Removed], *, dry_run: bool, spool: bool = False) -> None:
     total: Counter[str] = sum((one.kinds for one in removed), Counter())
     shown = [kind for kind in _COLUMNS if total[kind]]
     unreadable = any(one.unreadable for one in removed)
@@ -91,7 +105,7 @@ def _report(say: Callable[[str], object], directory: Path, removed: Sequence[Rem
     rows = [["file", *heading, *(["unreadable"] if unreadable else []), "bytes"]]
     for one in removed:
         lines = [f"{one.unreadable:,}"] if unreadable else []
-        rows.append([plain(one.name), *(f"{one.kinds[kind]:,}" for kind in shown), *lines, f"{one.bytes:,}"])
+        rows.append([plain(one.name), *(f"{one.kinds[kind]:,}" for kind in shown), *lines, f"{one.size:,}"])
     if removed:
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         for name, *numbers in rows:
@@ -101,4 +115,4 @@ def _report(say: Callable[[str], object], directory: Path, removed: Sequence[Rem
     if dry_run:
         say(f"{what} would be removed.")
     else:
-        say(f"{what} removed; none will be written there again.")
+        say(f"{what} removed{'' if spool else '; none will be written there again'}.")

@@ -36,8 +36,16 @@ class Removed(msgspec.Struct):
 
     name: str
     kinds: Counter[str]
-    bytes: int
+    size: int
     unreadable: int = 0
+
+    def add(self, line: bytes) -> None:
+        """*line* goes."""
+        self.size += len(line)
+        if (one := belonging(line)) is None:
+            self.unreadable += 1
+        else:
+            self.kinds[one.kind if one.kind in {"call", "request", "step"} else "other"] += 1
 
 
 class _Scope(msgspec.Struct):
@@ -57,10 +65,11 @@ class _Line(msgspec.Struct):
 _line_of = msgspec.json.Decoder(_Line)
 
 
-def forget(directory: Path, subjects: Collection[Subject], *, dry_run: bool = False) -> list[Removed]:
+def forget(directory: Path, subjects: Collection[Subject], *, dry_run: bool = False, choice: "Choice | None" = None) -> list[Removed]:
     """Remove the records of *subjects* from *directory*, and have none of them written there again.
 
-    With a request go all its records. With *dry_run* nothing is changed. What was removed, by file, oldest first.
+    With a request go all its records; *choice* may know requests from elsewhere already. With *dry_run* nothing is changed. What was
+    removed, by file, oldest first.
 
     :raises ObserveError: when another process does the same, writers do not give way, or the file system has no locks.
     :raises OSError: when something cannot be read or written.
@@ -78,12 +87,12 @@ def forget(directory: Path, subjects: Collection[Subject], *, dry_run: bool = Fa
                 paths = [_out_of_use(path, fd) for path in record_files(directory)]
             for path in leftover_files(directory):
                 path.unlink(missing_ok=True)
-        choice = _Choice(subjects)
+        choice = Choice(subjects) if choice is None else choice
         for path in paths:
             for line in _lines(path):
                 choice.look(line)
         found = [(path, _count(path, choice)) for path in paths]
-        hit = [(path, removed) for path, removed in found if removed.bytes]
+        hit = [(path, removed) for path, removed in found if removed.size]
         if not dry_run:
             for path, _ in hit:
                 _rewrite(path, fd, choice)
@@ -108,8 +117,8 @@ def lift(directory: Path, subjects: Collection[Subject]) -> int:
         leave(fd)
 
 
-class _Choice:
-    """Which lines go."""
+class Choice:
+    """Which lines go: those of *subjects*, and what else belongs to the requests that were looked at and found to be theirs."""
 
     def __init__(self, subjects: Collection[Subject]) -> None:
         self._subjects = frozenset(subjects)
@@ -122,6 +131,7 @@ class _Choice:
         one = belonging(line)
         if one is not None and self._named(one):
             self._joined.add(one)
+            self._torn = None
 
     def __contains__(self, line: bytes) -> bool:
         one = belonging(line)
@@ -175,15 +185,11 @@ def _open(path: Path, way: int = os.O_RDWR) -> BinaryIO:
     return os.fdopen(os.open(path, way | os.O_NOFOLLOW | os.O_CLOEXEC), "rb")
 
 
-def _count(path: Path, choice: _Choice) -> Removed:
+def _count(path: Path, choice: Choice) -> Removed:
     removed = Removed(path.name, Counter(), 0)
     for line in _lines(path):
         if line in choice:
-            removed.bytes += len(line)
-            if (one := belonging(line)) is None:
-                removed.unreadable += 1
-            else:
-                removed.kinds[one.kind if one.kind in {"call", "request", "step"} else "other"] += 1
+            removed.add(line)
     return removed
 
 
@@ -285,7 +291,7 @@ def _out_of_use(path: Path, directory: int) -> Path:
     return path
 
 
-def _rewrite(path: Path, directory: int, choice: _Choice) -> None:
+def _rewrite(path: Path, directory: int, choice: Choice) -> None:
     """Write *path* anew without what goes, and put that in its place; where nothing is left, remove it."""
     part = part_name(path.name)
     try:

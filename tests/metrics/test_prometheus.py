@@ -15,6 +15,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 
 from llm_observe.errors import SettingsError  # noqa: E402
 from llm_observe.metrics.prometheus import PrometheusMeter, metrics_app, metrics_wsgi_app  # noqa: E402
+from llm_observe.records import CallResponse  # noqa: E402
 from llm_observe.testing import recording  # noqa: E402
 
 LABELS = {"gen_ai_operation_name": "chat", "gen_ai_provider_name": "openai", "gen_ai_request_model": "m"}
@@ -188,3 +189,13 @@ def test_a_meter_that_nobody_knows_fails_at_start_up(named, expected):
         pass
 
     assert expected in str(caught.value)
+
+
+def test_the_chunks_of_a_stream_name_its_trace_once(registry, call):
+    """All of them are counted."""
+    PrometheusMeter(registry=registry).record(call(response=CallResponse(time_to_first_chunk=0.1, chunk_gaps=(10_000, 10_000, 5_000_000))))
+    name = "gen_ai_client_inference_time_per_output_chunk_seconds"
+    lines = [line for line in openmetrics(registry).decode().splitlines() if line.startswith(name)]
+
+    assert 1 == sum(" # {" in line for line in lines)
+    assert any(line.startswith(f"{name}_count") and line.endswith(" 3.0") for line in lines)

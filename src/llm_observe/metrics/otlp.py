@@ -57,8 +57,11 @@ class OtlpMeter:
     def record(self, record: AnyRecord) -> None:
         """Add what *record* measures."""
         context = None if record.sampled is False else _context(record)
+        before = None
         for measurement in measured(record, self._bounds, self._names):
-            self._add(measurement, measurement.value, context)
+            again = before is not None and measurement.continues(before)  # the chunks of a stream: one exemplar
+            self._add(measurement, measurement.value, None if again else context)
+            before = measurement
 
     def health(self, stats: Any) -> None:
         """Set what an observer's numbers say."""

@@ -48,30 +48,38 @@ class PrometheusMeter:
     def record(self, record: AnyRecord) -> None:
         """Add what *record* measures."""
         exemplar = None if record.sampled is False else {"trace_id": record.trace_id, "span_id": record.span_id}
+        before, series = None, None
         for measurement in measured(record, self._bounds, self._names):
-            self._add(measurement, measurement.value, exemplar)
+            again = before is not None and measurement.continues(before)  # the chunks of a stream: looked up once, one exemplar
+            series = series if again else self._series(measurement)
+            _put(series, measurement, measurement.value, None if again else exemplar)
+            before = measurement
 
     def health(self, stats: Any) -> None:
         """Set what an observer's numbers say."""
         for measurement in health(stats):
             kind = measurement.instrument.kind
-            self._add(measurement, self._deltas.of(measurement) if kind == "counter" else measurement.value, None)
+            _put(self._series(measurement), measurement, self._deltas.of(measurement) if kind == "counter" else measurement.value, None)
 
     def exported(self, exporter: str, seconds: float) -> None:
         """Add an attempt of *exporter* to deliver a batch."""
-        self._add(exported(exporter, seconds), seconds, None)
+        measurement = exported(exporter, seconds)
+        _put(self._series(measurement), measurement, seconds, None)
 
-    def _add(self, measurement: Measurement, value: float, exemplar: dict[str, str] | None) -> None:
+    def _series(self, measurement: Measurement) -> Any:
         instrument, attributes = measurement.instrument, measurement.attributes
         metric = self._metrics[instrument.name]
-        if instrument.attributes:
-            metric = metric.labels(*[attributes.get(name, "") for name in instrument.attributes])
-        if instrument.kind == "histogram":
-            metric.observe(value, exemplar if instrument.unit == "s" else None)
-        elif instrument.kind == "counter":
-            metric.inc(value)
-        else:
-            metric.set(value)
+        return metric.labels(*[attributes.get(name, "") for name in instrument.attributes]) if instrument.attributes else metric
+
+
+def _put(series: Any, measurement: Measurement, value: float, exemplar: dict[str, str] | None) -> None:
+    instrument = measurement.instrument
+    if instrument.kind == "histogram":
+        series.observe(value, exemplar if instrument.unit == "s" else None)
+    elif instrument.kind == "counter":
+        series.inc(value)
+    else:
+        series.set(value)
 
 
 def metrics_app(registry: CollectorRegistry | None = None) -> Callable[..., Any]:

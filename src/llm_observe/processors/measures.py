@@ -18,6 +18,10 @@ class Measurement(NamedTuple):
     value: float
     attributes: Attributes
 
+    def continues(self, before: "Measurement") -> bool:
+        """Whether this is one more of the same series as the one *before*, as their maker knows it."""
+        return self.instrument is before.instrument and self.attributes is before.attributes
+
 
 class Bounds:
     """Keeps each attribute to its first values, and calls those that come later ``other``: a user's input must not make series."""

@@ -117,6 +117,17 @@ def house(session: nox.Session) -> None:
 
 
 @nox.session(python=PYTHONS[0], default=False)
+def mutants(session: nox.Session) -> None:
+    """Break counters, channels and the spool in a thousand places, one at a time, and list what no test minds: `-- 'llm_observe._runtime.spool*'`."""
+    session.install("-e", ".[all]", "--group", "tests", "mutmut>=3.8")
+    there = HERE / "mutants"
+    (there / "src").mkdir(parents=True, exist_ok=True)  # what is not there when Python starts is not looked for again
+    env = {"PYTHONPATH": f"{there / 'src'}{os.pathsep}{there}"}  # which tests' own processes see too
+    session.run("mutmut", "run", "--max-children", "2", *session.posargs, env=env)
+    session.run("mutmut", "results", env=env)
+
+
+@nox.session(python=PYTHONS[0], default=False)
 def coverage(session: nox.Session) -> None:
     """All processes' coverage together, gated."""
     session.install("coverage[toml]")

@@ -1,6 +1,7 @@
 """A spool: what was kept comes back once, whoever is alive to fetch it, and no damage stops it."""
 
 import errno
+import fcntl
 import os
 import stat
 
@@ -325,15 +326,15 @@ def test_a_record_that_no_longer_means_anything_is_counted(spool, make, files):
     """Whole by its checksum, and yet no record of this version."""
     one = spool()
     make.kept(one, 1, 2)
-    one._own[-1].append([b'{"kind":"tomorrow"}'])
+    one._own[-1].append([b'{"kind":"tomorrow"}', b"no JSON"])
     one.release()
     found = make.drained(spool())
 
-    assert ([1, 2], 1, []) == (found.names, found.lost, files())
+    assert ([1, 2], 2, []) == (found.names, found.lost, files())
 
 
 @pytest.mark.parametrize("kind", ["symlink", "directory", "fifo", "foreign"])
-def test_what_is_not_to_be_touched_is_not(spool, make, tmp_path, kind, root):
+def test_what_is_not_to_be_touched_is_not(spool, make, tmp_path, kind, root, caplog):
     """A link, a directory, a pipe, another user's file: each is counted once, and left as it is."""
     one = spool()
     make.kept(one, 1)
@@ -355,6 +356,7 @@ def test_what_is_not_to_be_touched_is_not(spool, make, tmp_path, kind, root):
     found = make.drained(spool())
 
     assert ([1], 1, b"mine", True) == (found.names, found.lost, secret.read_bytes(), os.path.lexists(path))
+    assert f"{path.name}: " in caplog.text
 
 
 def test_a_time_that_has_not_come_yet_means_nothing(spool, make, files):
@@ -365,6 +367,33 @@ def test_a_time_that_has_not_come_yet_means_nothing(spool, make, files):
     os.utime(files()[0], (4e9, 4e9))
 
     assert [1] == make.drained(spool()).names
+
+
+def test_what_is_deleted_while_we_reach_for_it_is_gone(spool, make, files, monkeypatch):
+    """Another process was quicker: it has delivered it, and nothing of it is left to count."""
+    one = spool()
+    make.kept(one, 1)
+    one.release()
+    lock = fcntl.flock
+    monkeypatch.setattr(fcntl, "flock", lambda fd, how: (files() and files()[0].unlink(), lock(fd, how))[1])
+    before = len(os.listdir("/proc/self/fd"))
+    found = make.drained(spool())
+
+    assert ([], 0, before) == (found.names, found.lost, len(os.listdir("/proc/self/fd")))
+
+
+def test_a_name_that_is_taken_is_not_written_to(spool, make, files):
+    """Another machine on the same directory may have a process of our number, at the same instant."""
+    one = spool()
+    make.kept(one, 1)
+    one.release()
+    taken = files()[0].read_bytes()
+    number = int(files()[0].stem.rpartition("-")[2])
+    files()[0].rename(one.directory / f"{5:020d}-{os.getpid()}-{number + 1}.spool")
+    two = spool(wall=lambda: 5)
+    make.kept(two, 2)
+
+    assert (2, taken) == (len(files()), files()[0].read_bytes())
 
 
 def test_too_many_open_files_today_is_no_reason_to_lose_it_tomorrow(spool, make, monkeypatch):

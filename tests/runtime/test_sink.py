@@ -601,3 +601,25 @@ def test_without_exporters_nothing_waits(observe):
     put(observer)
 
     assert (True, [Step], {}) == (observer.flush(), list(map(type, seen)), observer.stats().exporters)
+
+
+def test_an_exporter_far_behind_gets_records_without_content(observe, told, memory, make):
+    """So that it has room for the records; others get theirs whole, and each record says what it lacks."""
+    told.how = threading.Event()
+    observer = observe(told, memory, queue_bytes=200_000)
+    for n in range(9):
+        observer.hand_over(make.captured(make.exchange(prompt="x" * 6_000)))
+        until = time.monotonic() + 60
+        while len(memory.records) <= n and time.monotonic() < until:
+            time.sleep(0.002)
+    with llm_observe.scope("has none", observer=observer):
+        pass
+    told.how.set()
+    numbers = observer.shutdown(60)
+    lean = [call for call in told.records if hasattr(call, "input") and not call.input.messages]
+
+    assert ([], {}) == ([call for call in memory.calls if not call.input.messages], numbers.exporters["told"].dropped)
+    assert 0 < len(lean) == numbers.shed < 9
+    assert {("input.messages", "output.messages", "gpt-x", 34)} == {
+        (*call.truncated, call.request.model, call.usage.output_tokens) for call in lean
+    }

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
-RESERVE = 8  # of all the room, one part in so many is kept for what matters most: failures, and the retries after them
+RESERVE = 8  # of all the room, one part in so many is for failures and retries only, and as much of its bytes for records without content
 BURST = 256  # items that wait: more than a nap of the sink's should let come
 
 
@@ -37,6 +37,7 @@ class Handover:
     def __init__(self, room: int, room_bytes: int, wake: Callable[[], None]) -> None:
         self.room, self.room_bytes = room, room_bytes
         self._common, self._common_bytes = room - room // RESERVE, room_bytes - room_bytes // RESERVE
+        self._content_bytes = room_bytes - 2 * (room_bytes // RESERVE)
         self.asleep = True  # the sink will not look by itself: it must be woken
         self.closed = False
         self.accepted = 0  # by the request side
@@ -75,16 +76,19 @@ class Handover:
             self._refuse(item, "queue_full_count")
             return
         size = item.size
-        waiting = self._bytes_in - self._bytes_out + self.held
-        if waiting + size > self._common_bytes:
+        waiting = self._bytes_in - self._bytes_out
+        if waiting + self.held + size > self._content_bytes:
             room = self.room_bytes if _matters(item) else self._common_bytes
-            if waiting + size > room and (shed := getattr(item, "shed", None)) is not None:
-                shed(room - waiting)
+            shed = getattr(item, "shed", None)
+            if shed is None:
+                waiting += self.held
+            else:  # what is left of it is small, and has room of its own: records take more in the channels than the bytes they are made of
+                shed(self._content_bytes - waiting - self.held, room - waiting)
                 size = item.size
-                self.shed += waiting + size <= room
             if waiting + size > room:
                 self._refuse(item, "queue_full_bytes")
                 return
+            self.shed += shed is not None
         self._bytes_in += size
         self.accepted += 1
         self._waiting.append((item, size))

@@ -101,21 +101,21 @@ class Captured(Mark):
         failed = exchange.status_code is None or exchange.status_code >= 400 or exchange.end == "error"
         return failed or self.complete().request_headers.get("x-stainless-retry-count", "0") != "0"
 
-    def shed(self, room: int) -> None:
-        """Let go of content until it fits in *room* bytes: the prompt but for its ends, the answer, and at last the ends."""
+    def shed(self, room: int, most: int) -> None:
+        """Let go of content until it fits in *room* bytes: of the prompt but for its ends, and of the answer; of the ends for *most*."""
         exchange = self.exchange
         body = exchange.request_body
         if body is not None:
             exchange.request_ends, exchange.request_body = (body[:END], body[-END:]), None
             exchange.shed = (*exchange.shed, "request")
+        elif exchange.request_ends is not None:
+            exchange.request_ends = exchange.request_ends[0][:END], exchange.request_ends[1][-END:]
         if self.size > room and "response" not in exchange.shed:
             exchange.chunks, exchange.tail = [], []
             exchange.chunk_times, exchange.tail_times = [], []
             exchange.shed = (*exchange.shed, "response")
-        if self.size > room and (whole := exchange.request_ends) is not None:
-            exchange.request_ends = whole[0][:END], whole[1][-END:]
-            if self.size > room:
-                exchange.request_ends = None
+        if self.size > most:
+            exchange.request_ends = None
 
 
 class StepEnded(msgspec.Struct, kw_only=True):
@@ -181,7 +181,7 @@ class Told(msgspec.Struct, kw_only=True):
         """Bytes of the content, near enough: its texts."""
         return OVERHEAD + weight(self.input) + weight(self.output)
 
-    def shed(self, room: int) -> None:
+    def shed(self, room: int, most: int) -> None:
         """Let go of content until it fits in *room* bytes: the prompt first, then the answer."""
         self.count = len(self.input) if isinstance(self.input, list | tuple) else int(self.input is not None)
         self.cut, self.input = {"input.messages": weight(self.input)}, None

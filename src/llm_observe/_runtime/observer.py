@@ -308,7 +308,7 @@ class Observer:
             ignored=assembler.ignored,
             unpriced=self.pricing.unpriced,
             filtered=self.sink.filtered,
-            shed=handover.shed,
+            shed=handover.shed + self.sink.shed,
             errors=self.guard.errors,
             restarts=self.sink.restarts,
             running=self.sink.running,

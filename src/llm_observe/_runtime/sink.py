@@ -25,6 +25,7 @@ from llm_observe._runtime.encode import encode
 from llm_observe._runtime.guard import Guard
 from llm_observe._runtime.handover import Handover
 from llm_observe._runtime.items import Flush, Settle
+from llm_observe._runtime.lean import crowded, lean
 from llm_observe._runtime.parcel import Parcel
 from llm_observe._runtime.scope import SUPPRESSED, frame
 from llm_observe._runtime.through import through
@@ -57,6 +58,7 @@ class Sink:
         self.handover, self.assembler, self.channels, self.processors, self.guard = handover, assembler, channels, processors, guard
         self.meters, self._numbers, self._told_at = meters, numbers, 0.0
         self._settled = self._told = 0  # batches that channels were done with, and what `_changes` was when the meters were told last
+        self.shed = 0  # records that an exporter far behind gets without their content
         self.filtered = 0  # records a processor let go
         self.restarts = 0  # of the loop, after a failure of our own
         self.lost = {"serialize_error": 0, "decode_error": 0, "shutdown_deadline": 0}
@@ -260,8 +262,14 @@ class Sink:
                 self.lost["serialize_error"] += 1
                 self.guard.caught(error, "encoding")
         if parcels:
+            less: list[Parcel] = []
             for channel in self.channels:
-                channel.offer(parcels)
+                if crowded(channel):
+                    less = less or lean(parcels)
+                    self.shed += sum(one is not other for one, other in zip(less, parcels, strict=True))
+                    channel.offer(less)
+                else:
+                    channel.offer(parcels)
             self._weigh()
 
     def _measure(self, record: AnyRecord) -> None:

@@ -97,6 +97,30 @@ def test_retries_are_one_call(recorded, openai, sdk_lines, model):
     assert {call.id} == set(sdk_lines.ids)
 
 
+def test_retries_of_another_sdk_are_one_call(recorded, provider):
+    """It counts them in the same header, streams in another format."""
+    sdk = pytest.importorskip("anthropic")
+    with sdk.Anthropic(api_key="none", base_url=provider.url) as client, llm_observe.scope("job"):
+        with client.messages.stream(model="fake-flaky-500", max_tokens=10, messages=MESSAGES) as stream:
+            said = {here() for _ in stream}
+    (call,) = recorded.calls
+
+    assert ({call.id}, 2) == (said, len(call.attempts))
+
+
+def test_attempts_of_a_client_that_tells_its_body_late_are_one_call(recorded, provider):
+    """The body is made when the request is prepared, after the call has begun."""
+    requests = pytest.importorskip("requests")
+    body, said = {"model": "fake-flaky-500", "messages": MESSAGES}, []
+    with requests.Session() as session, llm_observe.scope("job"):
+        for _ in range(2):
+            session.post(f"{provider.url}/v1/chat/completions", json=body)
+            said.append(here())
+    (call,) = recorded.calls
+
+    assert ([call.id] * 2, 2) == (said, len(call.attempts))
+
+
 def test_a_call_that_fails_for_good_has_an_id_and_the_next_one_another(recorded, openai):
     """Three attempts are one call; the fallback to another model is no retry of it."""
     import openai as sdk

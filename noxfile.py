@@ -90,7 +90,7 @@ def oldest(session: nox.Session) -> None:
     """The wheel with the versions that our lower bounds promise."""
     session.install("--resolution", "lowest-direct", "-r", "pyproject.toml", "--extra", "all", "--group", "tests")
     session.install("--no-deps", built())
-    session.run("python", *PYTEST, *session.posargs)
+    session.run("python", *PYTEST, *session.posargs, env={"OLDEST": "1"})
 
 
 @nox.session(python=PYTHONS[0], requires=["wheel"])

@@ -85,7 +85,12 @@ def constants(tree: ast.AST) -> Iterator[str]:
 def silent(path: Path) -> Iterator[str]:
     """What of the module *path* is public and says nothing. A method may rely on the words of its class, or of the one it overrides."""
     name = ".".join(path.relative_to(SRC.parent).with_suffix("").parts).removesuffix(".__init__")
-    module = importlib.import_module(name)
+    try:
+        module = importlib.import_module(name)
+    except ImportError:  # a neighbour's lowest version may lack what a part of ours needs; with the latest one there is no such part
+        if "OLDEST" not in os.environ:
+            raise
+        return
     if not module.__doc__:
         yield name
     for owner, thing, value in [(name, *item) for item in vars(module).items() if getattr(item[1], "__module__", None) == name]:

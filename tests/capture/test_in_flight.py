@@ -38,6 +38,7 @@ def test_a_stream_left_in_the_middle_is_under_way_until_it_is_closed(wire, llm_r
     assert (1, 0) == (open_still, in_flight(llm_records))
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # its socket is dropped too
 def test_a_stream_that_is_dropped_is_not_under_way(wire, llm_records):
     """The garbage collector ends it."""
     with wire.client() as client:

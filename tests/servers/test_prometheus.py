@@ -112,7 +112,7 @@ def scraped(tmp_path_factory):
         )
         try:
             url = f"http://127.0.0.1:{port}"
-            with httpx2.Client(base_url=url, timeout=30, limits=httpx2.Limits(max_keepalive_connections=0)) as client:
+            with httpx2.Client(base_url=url, timeout=120, limits=httpx2.Limits(max_keepalive_connections=0)) as client:
                 until(lambda: client.get("/metrics").status_code == 200)
                 with ThreadPoolExecutor(8) as pool:
                     list(pool.map(lambda n: client.get(f"/ask/user-{n * 17 % USERS}/{model_of(n)}"), range(REQUESTS)))

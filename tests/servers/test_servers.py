@@ -98,7 +98,7 @@ def served(request, tmp_path_factory):
         server = Server(SERVERS[request.param], tmp_path_factory.mktemp("records"), provider, environ)
         try:
             # The parent observes nothing: this client is the user's browser.
-            with httpx2.Client(base_url=server.url, timeout=30, limits=httpx2.Limits(max_keepalive_connections=0)) as client:
+            with httpx2.Client(base_url=server.url, timeout=120, limits=httpx2.Limits(max_keepalive_connections=0)) as client:
 
                 def ask(n):
                     trace_id, span_id = trace(n)

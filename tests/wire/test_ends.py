@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from llm_observe.wire import decode
@@ -17,6 +17,7 @@ values = st.recursive(
 objects = st.dictionaries(st.text(max_size=6) | st.sampled_from(['"', "\\", ","]), values, max_size=6)
 
 
+@example({'"': [None, False]}, 0, 26, False, 1)  # the back begins behind the backslash of a key's quote
 @given(objects, st.integers(0, 80), st.integers(0, 80), st.booleans(), st.sampled_from([None, 1]))
 def test_what_the_ends_say_is_what_the_whole_says(whole, front, back, ascii_only, indent):
     """Wherever the cuts are: each member is the whole's own, or the one that was cut, which is empty."""

@@ -71,6 +71,8 @@ def _backward(data: bytes) -> Iterator[tuple[bytes, bytes]]:
             if kind == "colon":
                 value = data[at + 1 : end]
             elif kind == "string" and value is not None:
+                if at == 0:
+                    return  # what comes before may be the backslash of a quote inside of it
                 yield token["string"][::-1], value
                 value = None
             elif kind == "comma":

@@ -5,6 +5,8 @@ import os
 
 import pytest
 
+pytestmark = pytest.mark.timeout(600)
+
 MIB = 2**20
 COUNT = 1000 if "SOAK" in os.environ else 100
 
@@ -49,7 +51,7 @@ def reports(run):
     """Run the rest of a program that begins as above, and read its last line."""
 
     def program(code):
-        done = run(BEGIN.replace("%%", "%") + code, timeout=110)
+        done = run(BEGIN.replace("%%", "%") + code, timeout=550 if "SOAK" in os.environ else 110)
         assert (0, "") == (done.code, done.err), done.err
         return json.loads(done.lines[-1])
 

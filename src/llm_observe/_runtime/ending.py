@@ -5,6 +5,7 @@ drain, which does its work for the first of them and has the others wait for it.
 """
 
 import os
+import sys
 import threading
 import time
 import weakref
@@ -81,6 +82,15 @@ def _in_child() -> None:
     clocks.reseed()
     for observer in list(living):
         observer._forked()  # noqa: SLF001 - nobody else may
+    celery = sys.modules.get("celery.signals")
+    if celery is not None:  # its children end by `os._exit`, past all exit handlers: this is the last that it says
+        celery.worker_process_shutdown.connect(_at_celery_exit, weak=False, dispatch_uid="llm_observe")
+
+
+def _at_celery_exit(**_: object) -> None:
+    for observer in list(living):
+        if not observer.closed:
+            observer.flush(time_left(observer), final=True)
 
 
 if hasattr(os, "register_at_fork"):

@@ -90,7 +90,7 @@ found: list[dict[str, Any]] = []
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     """Take the rows of a test that has run."""
     if report.when == "call":
-        verdict = {"passed": "holds", "failed": "FAILS"}.get(report.outcome, report.outcome)
+        verdict = {"passed": "holds", "failed": "FAILS", "skipped": "MAY LOSE"}.get(report.outcome, report.outcome)
         found.extend({**facts, "verdict": verdict} for name, facts in report.user_properties if name == "row")
 
 

@@ -184,4 +184,5 @@ os._exit(0)
         deadline=f"RSS + {found['grown'] / MIB:.0f} MiB, {found['grown'] / count / 1024:.0f} KiB a stream",
     )
 
-    assert (count, True, {}) == (found["captured"], found["balanced"], found["dropped"])
+    assert (count, True) == (found["captured"], found["balanced"])
+    assert {"queue_full_count"} >= found["dropped"].keys()  # ten thousand that end in one moment are more than may wait

@@ -18,7 +18,7 @@ COVERAGE = {"COVERAGE_FILE": str(HERE / ".nox" / "covered" / "data")}  # absolut
 
 # Real servers run in some tests: a file's tests stay in one worker, in their order.
 PYTEST = ["-m", "pytest", "-n", "2", "--dist", "loadfile", "--ignore", "tests/sdks", "--ignore", "tests/faults"]
-FAULTS = ["-m", "pytest", "-n", "2", "tests/faults"]
+FAULTS = ["-m", "pytest", "-n", "4", "tests/faults"]  # they wait more than they work
 
 nox.needs_version = ">=2025.5.1"
 nox.options.default_venv_backend = "uv|virtualenv"

@@ -17,7 +17,8 @@ WHEELS = HERE / ".nox" / "wheels"
 COVERAGE = {"COVERAGE_FILE": str(HERE / ".nox" / "covered" / "data")}  # absolute: tests start processes in other folders
 
 # Real servers run in some tests: a file's tests stay in one worker, in their order.
-PYTEST = ["-m", "pytest", "-n", "2", "--dist", "loadfile", "--ignore", "tests/sdks", "--ignore", "tests/faults"]
+ELSEWHERE = [f"--ignore=tests/{name}" for name in ("faults", "phoenix", "sdks")]  # each has a session of its own
+PYTEST = ["-m", "pytest", "-n", "2", "--dist", "loadfile", *ELSEWHERE]
 FAULTS = ["-m", "pytest", "-n", "4", "tests/faults"]  # they wait more than they work
 
 nox.needs_version = ">=2025.5.1"
@@ -101,6 +102,18 @@ def sdks(session: nox.Session, openai: str) -> None:
     both = ["anthropic>=2", "cohere", "groq", "litellm", "langchain-openai", "langchain-anthropic", "aiohttp", "httpx-aiohttp"]
     session.install(built(), "pytest", "pytest-timeout", "pytest-xdist", "httpx2", f"openai>={openai},<{int(openai) + 1}", *both, *others)
     session.run("python", "-m", "pytest", "-n", "2", "--confcutdir=tests", "tests/sdks", *session.posargs)
+
+
+@nox.session(python=PYTHONS[0], venv_backend="uv", requires=["wheel"])
+def phoenix(session: nox.Session) -> None:
+    """The wheel beside a real Phoenix, in an environment of its own: it asks for an older anthropic."""
+    server = Path(session.create_tmp(), "server").resolve()
+    session.run_install("uv", "venv", "--quiet", "--clear", "--python", session.virtualenv.location, str(server))
+    session.run_install("uv", "pip", "install", "--python", str(server), "arize-phoenix")
+    ours = f"llm-observe[cost,demo,otel] @ file://{built()}"
+    session.install(ours, "pytest", "pytest-timeout", "arize-phoenix-client")
+    place = {"PHOENIX_SERVER": str(server / "bin" / "phoenix")}
+    session.run("python", "-m", "pytest", "--confcutdir=tests", "tests/phoenix", *session.posargs, env=place)
 
 
 @nox.session(python=PYTHONS[0])

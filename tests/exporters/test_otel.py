@@ -192,6 +192,16 @@ def test_the_attempts_of_a_retried_call_are_spans_below_it(make, spans):
     assert [ids(span) for span in (own, *attempts)] == [ids(span) for span in again]
 
 
+@pytest.mark.parametrize(("dialect", "kind"), [("gen_ai", None), ("openinference", "CHAIN")])
+def test_attempts_have_the_kind_that_their_dialect_asks_for(make, spans, dialect, kind):
+    """Phoenix shows what has none as unknown."""
+    attempt = Attempt(started_at=make.noon, duration=0.5)
+
+    _, *attempts = spans(make.call(attempts=(attempt, attempt)), dialect=dialect)
+
+    assert [kind, kind] == [span.attributes.get("openinference.span.kind") for span in attempts]
+
+
 @pytest.mark.parametrize(("options", "count"), [({}, 3), ({"attempts": False}, 1)])
 def test_attempts_can_be_left_out(make, spans, options, count):
     """An instrumentation of the HTTP client may draw them already."""

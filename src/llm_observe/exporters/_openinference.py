@@ -46,6 +46,7 @@ _PROVIDERS = {
 }
 _SYSTEMS = {"openai.": "openai", "anthropic.": "anthropic", "cohere.": "cohere"}  # by what a format's name begins with
 JSON, TEXT = "application/json", "text/plain"
+ATTEMPT: dict[str, Value] = {"openinference.span.kind": "CHAIN"}  # one in a row of requests; a kind every span must have
 
 
 def openinference(record: AnyRecord) -> dict[str, Value]:

@@ -28,10 +28,13 @@ Attributes = Callable[[AnyRecord], Mapping[str, Value]]
 
 
 class Spans:
-    """Makes spans. *attributes* is the dialect; *events* has exceptions on them as events, *attempts* a span each of retried calls."""
+    """Makes spans. *attributes* is the dialect; *events* has exceptions on them as events, *attempts* a span each of retried calls.
 
-    def __init__(self, resource: Resource, attributes: Attributes, *, attempts: bool, events: bool) -> None:
-        self._attributes, self._attempts, self._events = attributes, attempts, events
+    *attempt* is what the dialect wants on every span of an attempt.
+    """
+
+    def __init__(self, resource: Resource, attributes: Attributes, *, attempts: bool, events: bool, attempt: Mapping[str, Value]) -> None:
+        self._attributes, self._attempts, self._events, self._of_attempts = attributes, attempts, events, attempt
         self._scope, self._resource = here(), by_service(resource)
 
     def of(self, record: AnyRecord) -> Iterator[ReadableSpan]:
@@ -65,7 +68,7 @@ class Spans:
             context=context_of(call, blake2b(f"{call.span_id}.{number}".encode(), digest_size=8).hexdigest()),
             parent=parent,
             resource=resource,
-            attributes=_facts(call, attempt, number),
+            attributes={**self._of_attempts, **_facts(call, attempt, number)},
             kind=SpanKind.CLIENT,
             status=Status(StatusCode.ERROR if attempt.error_type else StatusCode.UNSET),
             start_time=start,

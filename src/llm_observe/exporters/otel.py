@@ -26,7 +26,7 @@ except ModuleNotFoundError as error:
     raise missing(error, extra="otel") from None
 
 from llm_observe.exporters._attributes import attributes
-from llm_observe.exporters._openinference import openinference
+from llm_observe.exporters._openinference import ATTEMPT, openinference
 from llm_observe.exporters._spans import Spans
 from llm_observe.exporters._ways import Parcel, Way, settle
 from llm_observe.processors.content import bare
@@ -92,7 +92,9 @@ class OtelExporter:
             out, resource = _through(tracer_provider), tracer_provider.resource
         else:
             out, resource = self._to(span_exporter or Otlp(TRACES, endpoint, headers)), Resource.create()
-        spans = Spans(resource, _DIALECTS[dialect], attempts=attempts, events=dialect == "openinference")
+        for_phoenix = dialect == "openinference"
+        of_attempts = ATTEMPT if for_phoenix else {}
+        spans = Spans(resource, _DIALECTS[dialect], attempts=attempts, events=for_phoenix, attempt=of_attempts)
         self._ways = [(Way(out), self._spans_of(spans.of), capture in _ON_SPANS)]
         named = log_exporter is not None or logger_provider is not None
         if _wanted(events, named, capture):

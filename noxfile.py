@@ -146,3 +146,10 @@ def coverage(session: nox.Session) -> None:
     session.install("coverage[toml]")
     session.run("coverage", "combine", env=COVERAGE)
     session.run("coverage", "report", env=COVERAGE)
+
+
+@nox.session(python=PYTHONS[0], requires=["wheel"], default=False)
+def bench(session: nox.Session) -> None:
+    """The wheel beside its peers, each in a virtual environment of its own: `nox -s bench -- --scenario plain --peer langfuse --quick`."""
+    session.install("matplotlib>=3.9", "rich>=13.7", "uv")
+    session.run("python", "-m", "peers", "--wheel", built(), *session.posargs, env={"PYTHONPATH": "bench"})

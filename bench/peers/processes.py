@@ -1,0 +1,125 @@
+"""The processes of a run: each on its core, each ended with its parent."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+BENCH = Path(__file__).parent.parent
+CORES = sorted(os.sched_getaffinity(0))[:2]
+APP, REST = CORES[0], CORES[-1]  # the observed process has a core of its own, where there are two
+
+
+def started(command: list[str], core: int, log: Path, **environment: str) -> "subprocess.Popen[str]":
+    """Starts *command* on *core*; what it says on standard error goes to *log*."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    with log.open("a") as file:
+        process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=file, text=True, cwd=log.parent,
+            env=kept | {"PYTHONPATH": str(BENCH), "PYTHONDONTWRITEBYTECODE": "1"} | environment,
+        )  # fmt: skip
+    os.sched_setaffinity(process.pid, {core})  # threads and children inherit it
+    return process
+
+
+class Worker:
+    """A process that answers commands: JSON lines."""
+
+    def __init__(self, command: list[str], core: int, log: Path) -> None:
+        self.process, self.log = started(command, core, log), log
+
+    def heard(self) -> dict[str, Any]:
+        line = self.process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"{self.process.args} ended:\n{self.log.read_text()[-3000:]}")
+        return json.loads(line)
+
+    def ask(self, do: str, **command: Any) -> dict[str, Any]:
+        self.process.stdin.write(json.dumps({"do": do} | command) + "\n")
+        self.process.stdin.flush()
+        return self.heard()
+
+    def close(self) -> None:
+        self.process.stdin.close()
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.process.stdout.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+
+class Server(Worker):
+    """The provider or the sink: it says its port, and ends when its input does."""
+
+    def __init__(self, module: str, log: Path) -> None:
+        super().__init__([sys.executable, "-m", module], REST, log)
+        self.url = f"http://127.0.0.1:{self.heard()['port']}"
+
+
+class WebApp:
+    """A web app under its server."""
+
+    def __init__(self, python: Path, framework: str, log: Path, bench: dict[str, str]) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.log = log
+        command = {
+            "fastapi": f"-m uvicorn --factory peers.web:fastapi_app --port {self.port} --no-access-log --log-level warning",
+            "flask": f"-m gunicorn peers.web:flask_app() --worker-class gthread --threads 32 --bind 127.0.0.1:{self.port} --log-level warning",
+        }[framework]
+        self.process = started([str(python), *command.split()], APP, log, BENCH=json.dumps(bench))
+        self._wait()
+
+    def _wait(self) -> None:
+        until = time.monotonic() + 120
+        while time.monotonic() < until:
+            if self.process.poll() is not None:
+                break
+            try:
+                self.stored()
+                return
+            except OSError:
+                time.sleep(0.1)
+        self.close()
+        raise RuntimeError(f"{self.process.args} does not serve:\n{self.log.read_text()[-3000:]}")
+
+    def stored(self) -> dict[str, int]:
+        return got(f"http://127.0.0.1:{self.port}/stored")
+
+    def load(self, count: int, way: str, first: int) -> dict[str, Any]:
+        command = [sys.executable, "-m", "peers.load", str(self.port), str(count), way, str(first)]
+        process = started(command, REST, self.log)
+        said, _ = process.communicate(timeout=600)
+        if process.returncode:
+            raise RuntimeError(f"{command} failed:\n{self.log.read_text()[-3000:]}")
+        return json.loads(said)
+
+    def close(self) -> None:
+        self.process.terminate()
+        try:
+            self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.process.stdin.close()
+        self.process.stdout.close()
+
+
+def got(url: str) -> dict[str, int]:
+    """What is read at *url*, as JSON."""
+    with urllib.request.urlopen(url, timeout=120) as response:
+        return json.load(response)

@@ -1,0 +1,45 @@
+"""What is done, many times: the scenarios by name."""
+
+from dataclasses import dataclass
+
+WORDS = {"sync": "sync", "async": "async", "aiohttp": "async over aiohttp"}
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One scenario: *count* of it make a block. *kind* says who runs it, and so what is reported."""
+
+    name: str
+    title: str
+    kind: str  # "calls", "crowd", "web", "memory" or "import"
+    count: int
+    size: int = 1000
+    stream: bool = False
+    client: str = "sync"
+    framework: str = ""
+    concurrency: int = 0
+    rate: int = 0
+
+
+def _all() -> list[Scenario]:
+    found = []
+    for client, words in WORDS.items():
+        found.append(Scenario(f"plain-{client}", f"plain call, 1 KB prompt, {words}", "calls", 300, client=client))
+        if client != "aiohttp":
+            found.append(Scenario(f"large-{client}", f"plain call, 100 KB prompt, {words}", "calls", 100, size=100_000, client=client))
+        found.append(Scenario(f"stream-{client}", f"100-chunk stream, {words}", "calls", 60, stream=True, client=client))
+    found.append(Scenario("other-sync", "HTTP request that is no LLM call", "calls", 300, size=0))
+    found.append(Scenario("streams-1000", "1,000 concurrent streams", "crowd", 1000, stream=True, client="async"))
+    for framework, server in (("fastapi", "uvicorn"), ("flask", "gunicorn")):
+        for concurrency in (1, 32):
+            title = f"{framework} under {server}, concurrency {concurrency}"
+            found.append(Scenario(f"{framework}-{concurrency}", title, "web", 300 if concurrency == 1 else 2000, framework=framework, concurrency=concurrency))
+        title = f"{framework} under {server}, 150 requests/s"
+        found.append(Scenario(f"{framework}-150", title, "web", 1500, framework=framework, rate=150))
+    found.append(Scenario("memory", "memory after 20,000 calls", "memory", 20_000))
+    found.append(Scenario("memory-dead", "memory after 20,000 calls, nobody at the exporter's address", "memory", 20_000))
+    found.append(Scenario("import", "import", "import", 15))
+    return found
+
+
+SCENARIOS = {scenario.name: scenario for scenario in _all()}

@@ -1,0 +1,66 @@
+"""One tool at work, in its own process: `python -m peers.worker TOOL PROVIDER SINK DIRECTORY`.
+
+It reads commands from standard input, JSON lines, and answers each with one. Between commands it does nothing.
+"""
+
+import gc
+import importlib.metadata
+import json
+import os
+import platform
+import resource
+import sys
+from pathlib import Path
+from typing import Any
+
+from peers.calls import Caller
+from peers.markers import Found
+from peers.scenarios import SCENARIOS
+from peers.tools import TOOLS, Handle
+
+
+def resident() -> int:
+    """Bytes of this process in memory, now."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+
+
+def versions(packages: tuple[str, ...]) -> dict[str, str]:
+    names = [package.partition("[")[0].partition(">")[0] for package in packages]
+    return {name: importlib.metadata.version(name) for name in (*names, "openai", "httpx2")}
+
+
+def done(command: dict[str, Any], tool: str, handle: Handle, caller: Caller) -> dict[str, Any]:
+    match command["do"]:
+        case "hello":
+            return {"python": platform.python_version(), "versions": versions(TOOLS[tool].packages)}
+        case "block":
+            gc.collect()
+            return caller.block(SCENARIOS[command["scenario"]], command["count"], handle.flush)
+        case "stored":
+            handle.flush()
+            return Found().read(handle.stored() if handle.stored else ()).counts()
+        case "memory":
+            caller.block(SCENARIOS["plain-sync"], 200, lambda: None)
+            gc.collect()
+            base = peak = resident()
+            for _ in range(command["count"] // 200):
+                caller.block(SCENARIOS["plain-sync"], 200, lambda: None)
+                peak = max(peak, resident())
+            return {"base": base, "peak": peak, "end": resident()}
+        case unknown:
+            raise ValueError(f"no command {unknown!r}")
+
+
+def main() -> None:
+    name, provider, sink, home = sys.argv[1:]
+    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)  # what a tool prints is no answer
+    handle = TOOLS[name].setup(sink, Path(home))
+    caller = Caller(provider, handle.around)
+    for line in sys.stdin:
+        print(json.dumps(done(json.loads(line), name, handle, caller)), file=answers)
+    os._exit(0)  # what it takes to end is another question
+
+
+if __name__ == "__main__":
+    main()

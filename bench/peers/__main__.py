@@ -5,7 +5,7 @@ have the other. Medians over rounds are compared with the bare client's of the s
 """
 
 import argparse
-import datetime
+import datetime as dt
 import json
 import os
 import platform
@@ -28,11 +28,15 @@ ROOT = Path(__file__).parent.parent.parent
 def options() -> argparse.Namespace:
     known = argparse.ArgumentParser("bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     known.add_argument("--scenario", action="append", metavar="NAME", help=f"a name or the beginning of several: {', '.join(SCENARIOS)}")
-    known.add_argument("--peer", action="append", metavar="NAME", help=f"likewise, besides the bare client and ourselves: {', '.join(TOOLS)}")
+    known.add_argument(
+        "--peer", action="append", metavar="NAME", help=f"likewise, besides the bare client and ourselves: {', '.join(TOOLS)}"
+    )
     known.add_argument("--rounds", type=int, help="how often each tool has its turn (15; 3 with --quick)")
     known.add_argument("--quick", action="store_true", help="a tenth of the calls: to see that it works, not to be believed")
     known.add_argument("--docs", action="store_true", help="put the tables into docs/performance.md")
-    known.add_argument("--out", type=Path, default=ROOT / "bench" / "results" / "peers", help="where figures and plots go: that name, .json .png .svg")
+    known.add_argument(
+        "--out", type=Path, default=ROOT / "bench" / "results" / "peers", help="where figures and plots go: that name, .json .png .svg"
+    )
     known.add_argument("--wheel", type=Path, required=True, help="our wheel")
     known.add_argument("--home", type=Path, default=ROOT / ".nox" / "bench-peers", help="where environments and what tools store are kept")
     return known.parse_args()
@@ -76,7 +80,7 @@ def main() -> None:
         progress.update(running, total=run.steps())
         run.all()
     result = {
-        "at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "at": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         "machine": where | {"load_after": os.getloadavg()[0]},
         "quick": asked.quick,
         "rounds": run.rounds,

@@ -22,6 +22,8 @@ def environment(tool: Tool, home: Path, wheel: Path) -> Path:
         shutil.rmtree(place, ignore_errors=True)
         uv = [sys.executable, "-m", "uv"]
         subprocess.run([*uv, "venv", "--quiet", "--python", sys.executable, str(place)], check=True)
-        subprocess.run([*uv, "pip", "install", "--quiet", "--compile-bytecode", "--python", str(place / "bin" / "python"), *packages], check=True)
+        subprocess.run(
+            [*uv, "pip", "install", "--quiet", "--compile-bytecode", "--python", str(place / "bin" / "python"), *packages], check=True
+        )
         stamp.write_text(asked)
     return place / "bin" / "python"

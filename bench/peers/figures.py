@@ -31,9 +31,15 @@ def row(run: Run, scenario: Scenario, tool: Tool) -> dict[str, Any]:
         if name in blocks[0]:
             found[name] = spread([block[name] for block in blocks])
             found[f"added_{name}"] = spread([block[name] - other[name] for block, other in zip(blocks, bare, strict=True)])
-            found[f"times_{name}"] = spread([block[name] / other[name] if other[name] else 1.0 for block, other in zip(blocks, bare, strict=True)])
+            found[f"times_{name}"] = spread(
+                [block[name] / other[name] if other[name] else 1.0 for block, other in zip(blocks, bare, strict=True)]
+            )
     exported = run.exported.get((scenario.name, tool.name))
-    return found | {"failed": sum(block.get("failed", 0) for block in blocks), "exported": dict(exported or {}), "void": void(tool, exported or {})}
+    return found | {
+        "failed": sum(block.get("failed", 0) for block in blocks),
+        "exported": dict(exported or {}),
+        "void": void(tool, exported or {}),
+    }
 
 
 def void(tool: Tool, exported: dict[str, int]) -> str:

@@ -49,7 +49,7 @@ def answer(line: bytes, head: bytes, body: bytes, transport: asyncio.Transport) 
         transport.write(ORDER)
         return
     at = body.find(b"head-") + 5
-    call, parameters = body[at : at + len(ID)], body[-200:]
+    call, parameters = body[at : at + len(ID)], body[:100] + body[-100:]  # before and after the messages
     if b'"stream"' not in parameters:
         transport.write(response(ANSWER.replace(ID, call), more=LIMITS))
     elif b'"slow"' in parameters:

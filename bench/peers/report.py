@@ -7,8 +7,8 @@ import matplotlib as mpl
 from rich.console import Console
 from rich.table import Table
 
-mpl.use("Agg")
-from matplotlib import pyplot as plt  # noqa: E402 - it looks for a display unless told before
+mpl.use("Agg")  # before pyplot looks for a display
+from matplotlib import pyplot as plt
 
 BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
 COLOURS = {"control": "#9aa0a6", "ours": "#1a73e8", "peer": "#e8a33d"}
@@ -124,7 +124,9 @@ def plotted(rows: list[dict[str, Any]], path: Path) -> list[Path]:
         middles = [row[name]["median"] * times for row in shown]
         low = [max(0.0, middle - row[name]["q1"] * times) for middle, row in zip(middles, shown, strict=True)]
         high = [max(0.0, row[name]["q3"] * times - middle) for middle, row in zip(middles, shown, strict=True)]
-        bars = axis.barh([row["tool"] for row in shown], middles, xerr=[low, high], color=[COLOURS[row["is"]] for row in shown], ecolor="#5f6368")
+        bars = axis.barh(
+            [row["tool"] for row in shown], middles, xerr=[low, high], color=[COLOURS[row["is"]] for row in shown], ecolor="#5f6368"
+        )
         for bar, row in zip(bars, shown, strict=True):
             bar.set_hatch("///" if row["void"] else "")
         axis.invert_yaxis()

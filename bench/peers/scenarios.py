@@ -33,7 +33,16 @@ def _all() -> list[Scenario]:
     for framework, server in (("fastapi", "uvicorn"), ("flask", "gunicorn")):
         for concurrency in (1, 32):
             title = f"{framework} under {server}, concurrency {concurrency}"
-            found.append(Scenario(f"{framework}-{concurrency}", title, "web", 300 if concurrency == 1 else 2000, framework=framework, concurrency=concurrency))
+            found.append(
+                Scenario(
+                    f"{framework}-{concurrency}",
+                    title,
+                    "web",
+                    300 if concurrency == 1 else 2000,
+                    framework=framework,
+                    concurrency=concurrency,
+                )
+            )
         title = f"{framework} under {server}, 150 requests/s"
         found.append(Scenario(f"{framework}-150", title, "web", 1500, framework=framework, rate=150))
     found.append(Scenario("memory", "memory after 20,000 calls", "memory", 20_000))

@@ -21,7 +21,7 @@ class Handle:
     flush: Callable[[], object] = lambda: None
     stored: Callable[[], Iterable[bytes]] | None = None
     around: Callable[[], AbstractContextManager[Any]] = nullcontext
-    web: Callable[[str, Any], object] = lambda framework, app: None
+    web: Callable[[str, Any], object] = lambda *_: None
 
 
 Setup = Callable[[str, Path], Handle]
@@ -166,8 +166,18 @@ TOOLS = {
         Tool("bare", set_up_bare, kind="control", exports="nothing"),
         Tool("floor", set_up_floor, kind="control", exports="nothing", needs="keeps references and instants, exports nothing"),
         Tool("naive", set_up_naive, kind="control", exports="disk", needs="SQLite, a commit in the request"),
-        Tool("llm-observe", set_up_llm_observe, ("llm-observe[fastapi,flask]",), "import llm_observe", "ours", "disk", needs="defaults: to files"),
-        Tool("llm-observe-otlp", set_up_llm_observe_otlp, ("llm-observe[fastapi,flask,otel]",), "import llm_observe", "ours", needs="to OTLP"),
+        Tool(
+            "llm-observe",
+            set_up_llm_observe,
+            ("llm-observe[fastapi,flask]",),
+            "import llm_observe",
+            "ours",
+            "disk",
+            needs="defaults: to files",
+        ),
+        Tool(
+            "llm-observe-otlp", set_up_llm_observe_otlp, ("llm-observe[fastapi,flask,otel]",), "import llm_observe", "ours", needs="to OTLP"
+        ),
         Tool(
             "openllmetry",
             set_up_openllmetry,

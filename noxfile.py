@@ -17,7 +17,7 @@ WHEELS = HERE / ".nox" / "wheels"
 COVERAGE = {"COVERAGE_FILE": str(HERE / ".nox" / "covered" / "data")}  # absolute: tests start processes in other folders
 
 # Real servers run in some tests: a file's tests stay in one worker, in their order.
-ELSEWHERE = [f"--ignore=tests/{name}" for name in ("faults", "phoenix", "sdks")]  # each has a session of its own
+ELSEWHERE = [f"--ignore=tests/{name}" for name in ("faults", "neighbours", "phoenix", "sdks")]  # each has a session of its own
 PYTEST = ["-m", "pytest", "-n", "2", "--dist", "loadfile", *ELSEWHERE]
 FAULTS = ["-m", "pytest", "-n", "4", "tests/faults"]  # they wait more than they work
 
@@ -97,11 +97,18 @@ def oldest(session: nox.Session) -> None:
 @nox.session(python=PYTHONS[0], requires=["wheel"])
 @nox.parametrize("openai", ["3", "2"])
 def sdks(session: nox.Session, openai: str) -> None:
-    """The wheel under every SDK that we name, each asked plain and streamed, sync and async, with and without a failure to get past."""
+    """The wheel under every SDK that we name, each asked plain and streamed, sync and async, with and without a failure; and beside others' instrumentations."""
     others = ["google-genai>=3", "mistralai>=3", "ollama", "boto3", "aiobotocore"] if openai == "3" else []
     both = ["anthropic>=2", "cohere", "groq", "litellm", "langchain-openai", "langchain-anthropic", "aiohttp", "httpx-aiohttp"]
-    session.install(built(), "pytest", "pytest-timeout", "pytest-xdist", "httpx2", f"openai>={openai},<{int(openai) + 1}", *both, *others)
-    session.run("python", "-m", "pytest", "-n", "2", "--confcutdir=tests", "tests/sdks", *session.posargs)
+    beside = [f"opentelemetry-instrumentation-{name}" for name in ("fastapi", "genai-openai", "httpx")]
+    ours = f"llm-observe[fastapi,otel,prometheus] @ file://{built()}"
+    session.install(
+        ours, "pytest", "pytest-timeout", "pytest-xdist", "httpx2", f"openai>={openai},<{int(openai) + 1}", *both, *others, *beside
+    )
+    run = ["python", "-m", "pytest", "--confcutdir=tests", *session.posargs]
+    either = [0, 5] if session.posargs else [0]  # a selection may be in one of them alone
+    session.run(*run, "-n", "2", "tests/sdks", success_codes=either)
+    session.run(*run, "tests/neighbours", success_codes=either, env={"NEIGHBOURS": "1"})
 
 
 @nox.session(python=PYTHONS[0], venv_backend="uv", requires=["wheel"])

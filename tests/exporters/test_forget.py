@@ -5,6 +5,7 @@ import os
 import random
 import signal
 import stat
+import time
 from collections import Counter
 
 import anyio
@@ -12,7 +13,7 @@ import pytest
 
 from llm_observe.errors import ObserveError, Rejected, RetryLater
 from llm_observe.exporters import _forget
-from llm_observe.exporters._directory import leave, may_write, opened
+from llm_observe.exporters._directory import WAITING, leave, may_write, opened
 from llm_observe.exporters._files import file_name, read_records, record_files
 from llm_observe.exporters._forget import forget, lift
 from llm_observe.exporters._forgotten import KEY, LIST, Joined, Sieve, Subject
@@ -447,6 +448,19 @@ def test_while_others_write_nothing_of_anybody_else_is_lost(other, tmp_path):
     assert b"ada1" not in all_bytes(tmp_path / "r")
     assert [] == again
     assert sum(count for count, _, _ in done) == sum(part.kinds.total() for part in removed) + sum(left for _, _, left in done)
+
+
+@pytest.mark.parametrize(("age", "expected"), [(0, False), (60, True), (-60, True)], ids=["now", "long ago", "in the future"])
+def test_a_writer_waits_for_who_waits_for_writers(tmp_path, age, expected):
+    """Else two writers that never pause at once would keep him out. One who was killed is waited for no longer than half a minute."""
+    (tmp_path / WAITING).touch()
+    then = time.time() - age
+    os.utime(tmp_path / WAITING, (then, then))
+    fd = os.open(tmp_path, os.O_RDONLY)
+    try:
+        assert expected == may_write(fd)
+    finally:
+        leave(fd)
 
 
 def test_killed_at_any_moment_it_can_be_done_again(make, send, one, other, tmp_path):

@@ -7,14 +7,20 @@ it alone for a moment. The lock is on the directory itself: it leaves nothing be
 import contextlib
 import fcntl
 import os
+import time
 
 from llm_observe._runtime.private import ignore, opened, refusal
 
-__all__ = ["ignore", "leave", "may_write", "opened", "refusal"]
+__all__ = ["WAITING", "ignore", "leave", "may_write", "opened", "refusal"]
+
+WAITING = ".forgetting"  # there while somebody waits for writers to pause: two that never pause at once would keep him out for ever
+LONGEST_WAIT = 30.0  # seconds after which he is taken for dead
 
 
 def may_write(fd: int) -> bool:
     """Take the shared lock on the directory *fd*; whether it was to be had. A file system without locks has nobody to wait for."""
+    if _is_awaited(fd):
+        return False
     try:
         fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -22,6 +28,14 @@ def may_write(fd: int) -> bool:
     except OSError:
         pass
     return True
+
+
+def _is_awaited(fd: int) -> bool:
+    try:
+        since = os.stat(WAITING, dir_fd=fd, follow_symlinks=False).st_mtime
+    except OSError:
+        return False
+    return abs(time.time() - since) < LONGEST_WAIT
 
 
 def leave(fd: int) -> None:

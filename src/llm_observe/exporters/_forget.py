@@ -22,7 +22,7 @@ from typing import Any, BinaryIO
 import msgspec
 
 from llm_observe.errors import ObserveError
-from llm_observe.exporters._directory import leave, opened
+from llm_observe.exporters._directory import WAITING, leave, opened
 from llm_observe.exporters._files import file_name, leftover_files, part_name, record_files
 from llm_observe.exporters._forgotten import KEY, LIST, Belonging, Joined, Subject, listed, read
 
@@ -218,8 +218,21 @@ def _alone(directory: int, path: Path) -> Iterator[bytes]:
 
 @contextmanager
 def _writers_waiting(directory: int, path: Path, now: Callable[[], float] = time.monotonic) -> Iterator[None]:
-    """Be where nobody writes a batch."""
+    """Be where nobody writes a batch. Who is about to begin one sees that we wait, and waits for us."""
     until = now() + PATIENCE
+    waiting = os.open(WAITING, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=directory)
+    try:
+        _give(waiting, os.fstat(directory))
+        os.utime(waiting)  # it may be there from one who was killed
+        yield from _locked(directory, path, until, now)
+    finally:
+        os.close(waiting)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(WAITING, dir_fd=directory)
+
+
+def _locked(directory: int, path: Path, until: float, now: Callable[[], float]) -> Iterator[None]:
+    """Hold the directory's lock alone, once it is to be had."""
     while True:
         try:
             fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -205,7 +205,7 @@ class Observer:
         if self.closed or not self.enabled or self.lifespans:
             return
         self._patience = self.settings.drain_timeout
-        self.hand_over = self._hand_over_and_wait  # type: ignore[method-assign]
+        self.hand_over = self._hand_over_and_wait  # type: ignore[method-assign]  # so that until then nobody asks
         self._wait()
 
     def _hand_over_and_wait(self, item: Item) -> None:

@@ -36,6 +36,6 @@ class Kept(Parcel):
         self.segment, self.number, self.end = segment, number, end
 
     @property
-    def adopted(self) -> bool:  # type: ignore[override]
+    def adopted(self) -> bool:  # type: ignore[override]  # a constant there, and here what its segment says
         """Whether another process captured it."""
         return self.segment.adopted

@@ -65,7 +65,7 @@ def begin(hook: ClientHook, request: Any) -> Tap | None:
             keep(exchange, body, room)
         tap = Tap(observer, exchange, room=room)
         if hook.known:
-            tap.hold(REQUEST_HEADERS.hold(headers._list))  # noqa: SLF001
+            tap.hold(REQUEST_HEADERS.hold(headers._list))  # noqa: SLF001 - see _is_known
         else:
             exchange.request_headers = REQUEST_HEADERS.pick(headers.raw)
         if observer.propagate:
@@ -81,7 +81,7 @@ def answered(hook: ClientHook, tap: Tap, response: Any) -> None:
     try:
         headers = response.headers
         if hook.known:
-            tap.holds(response.status_code, RESPONSE_HEADERS.hold(headers._list))  # noqa: SLF001
+            tap.holds(response.status_code, RESPONSE_HEADERS.hold(headers._list))  # noqa: SLF001 - see _is_known
         else:
             tap.headers(response.status_code, RESPONSE_HEADERS.pick(headers.raw))
         if response.is_stream_consumed or response.is_closed:

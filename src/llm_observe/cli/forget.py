@@ -88,7 +88,7 @@ def _written(settings: Settings) -> list[Path]:
     if settings.exporters is None:
         return [Path(settings.directory)]
     files = [one for one in settings.exporters if isinstance(one, str) and one.strip().partition(":")[0].lower() == "file"]
-    return [Path(from_url(one, settings).directory) for one in files]  # type: ignore[attr-defined]
+    return [Path(from_url(one, settings).directory) for one in files]  # type: ignore[attr-defined]  # these are file exporters
 
 
 def _lifted(count: int, directory: Path) -> str:

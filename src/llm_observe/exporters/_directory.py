@@ -1,7 +1,7 @@
 """The directory that record files are in: who may write there, and in whose turn.
 
 Writers hold a shared lock on it for as long as one batch takes. Whoever is to change files under them (``llm-observe forget``) holds
-it alone for a moment. The lock is on the directory itself: it leaves nothing behind, and nobody can delete it.
+it alone for a moment, and leaves a word there while it waits for that. The lock is on the directory itself: nobody can delete it.
 """
 
 import contextlib

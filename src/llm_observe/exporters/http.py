@@ -64,6 +64,7 @@ class HttpExporter:
         self._inherited: object = None  # a transport of another one: closing it is not our business, nor its destructor's
         self._batch = ""
         self._settled: dict[tuple[int, int], Rejected | None] = {}  # parts of that batch, and why they were refused, if they were
+        self._halved: set[tuple[int, int]] = set()  # parts of it that only their halves can tell of
 
     def __repr__(self) -> str:
         return f"HttpExporter({self.url!r}, headers={sorted(self._headers)})"
@@ -75,7 +76,7 @@ class HttpExporter:
         :raises Rejected: when the server will not take it, or some of it (its ``count``).
         """
         if self._batch != batch.id:
-            self._batch, self._settled = batch.id, {}
+            self._batch, self._settled, self._halved = batch.id, {}, set()
         await self._deliver(batch, 0, len(batch.lines))
         refused = {part: refusal for part, refusal in self._settled.items() if refusal is not None}
         lost = sum(stop - start for start, stop in refused)
@@ -96,15 +97,17 @@ class HttpExporter:
         part = (start, stop)
         if part in self._settled:
             return
-        whole = stop - start == len(batch.lines)
-        try:
-            fits = await self._post(batch.lines[start:stop], batch.id if whole else f"{batch.id}.{start}-{stop}")
-        except Rejected as refusal:
-            self._settled[part] = refusal
-            return
-        if fits:
-            self._settled[part] = None
-            return
+        if part not in self._halved:  # else a half of it has arrived, perhaps, and the batch came again for the other
+            whole = stop - start == len(batch.lines)
+            try:
+                fits = await self._post(batch.lines[start:stop], batch.id if whole else f"{batch.id}.{start}-{stop}")
+            except Rejected as refusal:
+                self._settled[part] = refusal
+                return
+            if fits:
+                self._settled[part] = None
+                return
+            self._halved.add(part)
         middle = (start + stop) // 2
         await self._deliver(batch, start, middle)
         await self._deliver(batch, middle, stop)

@@ -20,8 +20,8 @@ from llm_observe.exporters._forgotten import KEY, LIST, Joined, Sieve, Subject
 from llm_observe.exporters.file import FileExporter
 from llm_observe.records import ScopeInfo
 
-ADA = [Subject("user", "ada")]
-TRACE = {"ada": "a" * 32, "bob": "b" * 32}
+ZOE = [Subject("user", "zoe")]
+TRACE = {"zoe": "a" * 32, "bob": "b" * 32}
 
 
 def scope(user=None, session=None) -> ScopeInfo:
@@ -71,23 +71,23 @@ def written(directory, send, *batches, **options):
 
 def test_with_a_users_requests_go_their_calls_and_steps(make, send, one, tmp_path):
     """Also a call that was made before its user was known. What is others' stays as it was, byte for byte."""
-    written(tmp_path, send, make.batch(*one("ada", "1"), *one("bob", "2")))
+    written(tmp_path, send, make.batch(*one("zoe", "1"), *one("bob", "2")))
     others = record_files(tmp_path)[0].read_bytes().splitlines(keepends=True)[3:]
 
-    [removed] = forget(tmp_path, ADA)
+    [removed] = forget(tmp_path, ZOE)
 
     assert Counter(call=1, step=1, request=1) == removed.kinds
     assert b"".join(others) == record_files(tmp_path)[0].read_bytes()
-    assert b"ada" not in all_bytes(tmp_path)
+    assert b"zoe" not in all_bytes(tmp_path)
 
 
 def test_a_request_may_be_spread_over_files(make, send, one, tmp_path):
     """Its call may be in one file and what says whose it is in a later one. A file with nothing left is gone."""
-    call, step, request = one("ada", "1")
+    call, step, request = one("zoe", "1")
     for batch in (make.batch(call, *one("bob", "2")), make.batch(step), make.batch(request)):
         written(tmp_path, send, batch)
 
-    removed = forget(tmp_path, ADA)
+    removed = forget(tmp_path, ZOE)
 
     assert [Counter(call=1), Counter(step=1), Counter(request=1)] == [part.kinds for part in removed]
     assert (1, ["call 2", "step 2", "request 2"]) == (len(record_files(tmp_path)), ids(tmp_path))
@@ -95,7 +95,7 @@ def test_a_request_may_be_spread_over_files(make, send, one, tmp_path):
 
 def test_a_session_or_a_request_can_be_forgotten_as_well(make, send, one, tmp_path):
     """By their ids; several at a time."""
-    written(tmp_path, send, make.batch(*one("ada", "1", "s1"), *one("ada", "2", "s2"), *one("ada", "3", "s3")))
+    written(tmp_path, send, make.batch(*one("zoe", "1", "s1"), *one("zoe", "2", "s2"), *one("zoe", "3", "s3")))
 
     forget(tmp_path, [Subject("session", "s1"), Subject("request", "3")])
 
@@ -105,31 +105,31 @@ def test_a_session_or_a_request_can_be_forgotten_as_well(make, send, one, tmp_pa
 def test_a_request_id_that_somebody_else_sent_again_does_him_no_harm(make, send, one, tmp_path):
     """Request ids come from clients: without the same trace, or with another user named, a record is not the subject's."""
     other_trace = make.call(id="other trace", request_id="1", trace_id="c" * 32, scope=scope())
-    other_user = make.call(id="other user", request_id="1", trace_id=TRACE["ada"], scope=scope("bob"))
-    written(tmp_path, send, make.batch(*one("ada", "1"), other_trace, other_user))
+    other_user = make.call(id="other user", request_id="1", trace_id=TRACE["zoe"], scope=scope("bob"))
+    written(tmp_path, send, make.batch(*one("zoe", "1"), other_trace, other_user))
 
-    forget(tmp_path, ADA)
+    forget(tmp_path, ZOE)
 
     assert ["other trace", "other user"] == ids(tmp_path)
 
 
 def test_a_dry_run_changes_nothing(make, send, one, tmp_path):
     """It says what would go, and leaves no list."""
-    written(tmp_path, send, make.batch(*one("ada", "1"), *one("bob", "2")))
+    written(tmp_path, send, make.batch(*one("zoe", "1"), *one("bob", "2")))
     before = all_bytes(tmp_path)
 
-    [removed] = forget(tmp_path, ADA, dry_run=True)
+    [removed] = forget(tmp_path, ZOE, dry_run=True)
 
     assert (3, before) == (removed.kinds.total(), all_bytes(tmp_path))
 
 
 def test_a_rewritten_file_is_as_old_and_as_closed_as_it_was(make, send, one, tmp_path):
     """Its age counts for how long it is kept, its rights for who may read it."""
-    written(tmp_path, send, make.batch(*one("ada", "1"), *one("bob", "2")))
+    written(tmp_path, send, make.batch(*one("zoe", "1"), *one("bob", "2")))
     [path] = record_files(tmp_path)
     os.utime(path, ns=(5, 7_000_000_000))
 
-    forget(tmp_path, ADA)
+    forget(tmp_path, ZOE)
 
     assert (7.0, 0o600) == (path.stat().st_mtime, stat.S_IMODE(path.stat().st_mode))
     assert {0o600} == {stat.S_IMODE((tmp_path / name).stat().st_mode) for name in (KEY, LIST)}
@@ -138,24 +138,24 @@ def test_a_rewritten_file_is_as_old_and_as_closed_as_it_was(make, send, one, tmp
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can do it for another user")
 def test_root_may_forget_for_the_user_whom_the_app_runs_as(make, send, one, tmp_path):
     """All that is new belongs to that user: the app reads the list."""
-    written(tmp_path / "r", send, make.batch(*one("ada", "1"), *one("bob", "2")))
+    written(tmp_path / "r", send, make.batch(*one("zoe", "1"), *one("bob", "2")))
     for path in [tmp_path / "r", *(tmp_path / "r").iterdir()]:
         os.chown(path, 12345, 12345)
 
-    forget(tmp_path / "r", ADA)
+    forget(tmp_path / "r", ZOE)
 
     assert {12345} == {path.stat().st_uid for path in (tmp_path / "r").iterdir()}
 
 
 def test_a_torn_line_goes_when_it_names_the_subject_or_one_of_its_traces(make, send, one, tmp_path):
     """It is no record, but its words are there."""
-    written(tmp_path, send, make.batch(*one("ada", "1"), *one("bob", "2")))
+    written(tmp_path, send, make.batch(*one("zoe", "1"), *one("bob", "2")))
     [path] = record_files(tmp_path)
-    torn = [b'{"kind":"call","trace_id":"' + TRACE["ada"].encode() + b'","input":"canary', b'{"kind":"call","trace_id":"other']
+    torn = [b'{"kind":"call","trace_id":"' + TRACE["zoe"].encode() + b'","input":"canary', b'{"kind":"call","trace_id":"other']
     with path.open("ab") as file:
         file.write(torn[0] + b"\n" + torn[1])
 
-    [removed] = forget(tmp_path, ADA)
+    [removed] = forget(tmp_path, ZOE)
 
     assert (1, torn[1]) == (removed.unreadable, path.read_bytes().splitlines()[-1])
 
@@ -163,12 +163,12 @@ def test_a_torn_line_goes_when_it_names_the_subject_or_one_of_its_traces(make, s
 @pytest.mark.parametrize(
     ("line", "gone"),
     [
-        (b'{"kind":"call","id":"\\ud800","scope":{"user_id":"ada"}}', True),
-        (b'{"kind":5,"scope":{"user_id":"ada"}}', True),
-        (b'{"kind":"later","scope":{"user_id":"ada"}}', True),
-        (b'{"kind":"call","scope":{"user_id":["ada"]}}', False),
-        (b'{"kind":"call","scope":"ada"}', False),
-        (b'["ada"]', True),
+        (b'{"kind":"call","id":"\\ud800","scope":{"user_id":"zoe"}}', True),
+        (b'{"kind":5,"scope":{"user_id":"zoe"}}', True),
+        (b'{"kind":"later","scope":{"user_id":"zoe"}}', True),
+        (b'{"kind":"call","scope":{"user_id":["zoe"]}}', False),
+        (b'{"kind":"call","scope":"zoe"}', False),
+        (b'["zoe"]', True),
     ],
 )
 def test_lines_that_are_not_quite_records_are_looked_at_leniently(tmp_path, line, gone):
@@ -176,7 +176,7 @@ def test_lines_that_are_not_quite_records_are_looked_at_leniently(tmp_path, line
     path = tmp_path / file_name(0, 1, 1)
     path.write_bytes(line + b"\n" + b"{}\n")
 
-    forget(tmp_path, ADA)
+    forget(tmp_path, ZOE)
 
     assert (b"" if gone else line + b"\n") + b"{}\n" == path.read_bytes()
 
@@ -199,16 +199,16 @@ def test_what_comes_late_is_not_written_and_counted(make, send, one, tmp_path):
     """With all that belongs to the request, whichever part comes first; others' records of the batch are written."""
     exporter = FileExporter(tmp_path)
     send(exporter, make.batch(*one("bob", "1")))
-    forget(tmp_path, ADA)
+    forget(tmp_path, ZOE)
 
-    said = refusing(send, exporter, make.batch(*one("ada", "2"), *one("bob", "3")))
-    call, step, _ = one("ada", "4")
+    said = refusing(send, exporter, make.batch(*one("zoe", "2"), *one("bob", "3")))
+    call, step, _ = one("zoe", "4")
     refusing(send, exporter, make.batch(step))
     refusing(send, exporter, make.batch(call))
 
     assert ("forgotten", 3) == (said.reason, said.count)
     assert [f"{kind} {n}" for n in (1, 3) for kind in ("call", "step", "request")] == ids(tmp_path)
-    assert b"ada" not in all_bytes(tmp_path)
+    assert b"zoe" not in all_bytes(tmp_path)
 
 
 def test_the_list_says_nothing_about_whom_it_names(make, send, tmp_path):
@@ -216,22 +216,22 @@ def test_the_list_says_nothing_about_whom_it_names(make, send, tmp_path):
     lists = []
     for name in "ab":
         (tmp_path / name).mkdir()
-        forget(tmp_path / name, ADA)
+        forget(tmp_path / name, ZOE)
         lists.append((tmp_path / name / LIST).read_text())
 
     assert lists[0] != lists[1]
     assert [33, 33] == [len(text) for text in lists]
-    assert "ada" not in "".join(lists)
+    assert "zoe" not in "".join(lists)
 
 
 def test_who_is_lifted_off_the_list_is_written_again(make, send, one, tmp_path):
     """What was removed stays removed; the others on the list stay there."""
     exporter = FileExporter(tmp_path)
-    send(exporter, make.batch(*one("ada", "1")))
-    forget(tmp_path, [*ADA, Subject("user", "bob")])
+    send(exporter, make.batch(*one("zoe", "1")))
+    forget(tmp_path, [*ZOE, Subject("user", "bob")])
 
-    counts = [lift(tmp_path, ADA), lift(tmp_path, ADA)]
-    send(exporter, make.batch(*one("ada", "2")))
+    counts = [lift(tmp_path, ZOE), lift(tmp_path, ZOE)]
+    send(exporter, make.batch(*one("zoe", "2")))
     refusing(send, exporter, make.batch(*one("bob", "3")))
 
     assert ([1, 0], ["call 2", "step 2", "request 2"]) == (counts, ids(tmp_path))
@@ -239,7 +239,7 @@ def test_who_is_lifted_off_the_list_is_written_again(make, send, one, tmp_path):
 
 def test_a_list_that_cannot_be_read_lets_nothing_be_written(make, send, one, tmp_path):
     """Without its key nobody knows who is on it: records wait."""
-    forget(tmp_path, ADA)
+    forget(tmp_path, ZOE)
     key = (tmp_path / KEY).read_bytes()
     (tmp_path / KEY).unlink()
     exporter = FileExporter(tmp_path)
@@ -254,8 +254,8 @@ def test_a_list_that_cannot_be_read_lets_nothing_be_written(make, send, one, tmp
 
 def test_without_a_list_everything_is_written(make, one, tmp_path):
     """Also when there was one."""
-    forget(tmp_path, ADA)
-    sieve, fd, batch = Sieve(), opened(tmp_path), make.batch(*one("ada", "1"))
+    forget(tmp_path, ZOE)
+    sieve, fd, batch = Sieve(), opened(tmp_path), make.batch(*one("zoe", "1"))
     with_it = list(sieve.kept(fd, batch))
     (tmp_path / LIST).unlink()
 
@@ -279,10 +279,10 @@ def test_the_requests_that_are_remembered_are_bounded():
 def test_a_file_that_is_being_written_is_taken_over(make, send, one, tmp_path):
     """Its writer goes on in a new file, and what he still has open of the old one is empty."""
     exporter = FileExporter(tmp_path)
-    send(exporter, make.batch(*one("ada", "1"), *one("bob", "2")))
+    send(exporter, make.batch(*one("zoe", "1"), *one("bob", "2")))
     first, number = exporter.path, exporter._file._fd
 
-    forget(tmp_path, ADA)
+    forget(tmp_path, ZOE)
     still_open = os.fstat(number).st_size
     send(exporter, make.batch(*one("bob", "3")))
 
@@ -325,27 +325,27 @@ def test_two_do_not_forget_at_the_same_time(tmp_path):
     """One would put back what the other removes."""
     fd = opened(tmp_path)
     with _forget._alone(fd, tmp_path), pytest.raises(ObserveError, match="try again when it has finished"):
-        forget(tmp_path, ADA)
+        forget(tmp_path, ZOE)
     os.close(fd)
 
 
 def test_without_locks_nothing_is_touched(make, send, one, tmp_path, monkeypatch):
     """Nobody could keep writers away meanwhile."""
-    written(tmp_path, send, make.batch(*one("ada", "1")))
+    written(tmp_path, send, make.batch(*one("zoe", "1")))
 
     def flock(fd, operation):
         raise OSError(37, "No locks available")
 
     monkeypatch.setattr(_forget.fcntl, "flock", flock)
     with pytest.raises(ObserveError, match="has no locks"):
-        forget(tmp_path, ADA)
+        forget(tmp_path, ZOE)
 
     assert 3 == len(ids(tmp_path))
 
 
 def test_a_file_that_vanishes_meanwhile_is_no_matter(make, send, one, tmp_path, monkeypatch):
     """A writer may make room, also between counting and rewriting."""
-    written(tmp_path, send, make.batch(*one("ada", "1")))
+    written(tmp_path, send, make.batch(*one("zoe", "1")))
     gone = tmp_path / file_name(0, 1, 1)
     monkeypatch.setattr(_forget, "record_files", lambda directory: [gone, *record_files(directory)])
     count = _forget._count
@@ -357,20 +357,20 @@ def test_a_file_that_vanishes_meanwhile_is_no_matter(make, send, one, tmp_path, 
 
     monkeypatch.setattr(_forget, "_count", and_away)
 
-    assert 1 == len(forget(tmp_path, ADA))
+    assert 1 == len(forget(tmp_path, ZOE))
 
 
 def test_what_was_broken_off_is_finished_the_next_time(make, send, one, tmp_path, monkeypatch):
     """Every file is there, old or new, and what was begun leaves nothing."""
-    for batch in (one("ada", "1"), one("bob", "2") + one("ada", "3")):
+    for batch in (one("zoe", "1"), one("bob", "2") + one("zoe", "3")):
         written(tmp_path, send, make.batch(*batch))
     with monkeypatch.context() as patched:
         patched.setattr(_forget.os, "utime", lambda *_, **__: 1 / 0)
         with pytest.raises(ZeroDivisionError):
-            forget(tmp_path, ADA)
+            forget(tmp_path, ZOE)
     between = len(ids(tmp_path))
 
-    forget(tmp_path, ADA)
+    forget(tmp_path, ZOE)
 
     assert (9, ["call 2", "step 2", "request 2"]) == (between, ids(tmp_path))
     assert not [path.name for path in tmp_path.iterdir() if path.name.endswith(".part")]
@@ -381,7 +381,7 @@ def test_a_link_in_place_of_the_list_is_not_followed(make, send, one, tmp_path, 
     """Nor the key's: neither read from elsewhere nor written to there."""
     directory = tmp_path / "r"
     directory.mkdir()
-    forget(directory, ADA)
+    forget(directory, ZOE)
     (directory / name).unlink()
     (tmp_path / "elsewhere").write_bytes(b"")
     (directory / name).symlink_to(tmp_path / "elsewhere")
@@ -409,7 +409,7 @@ async def main():
         records = [
             Step(id=f"{sys.argv[2]}-{n}-{user}", trace_id=user * 8, span_id="1" * 16, started_at=datetime.now(UTC), duration=0.1, name="x" * 50,
                  status="ok", request_id=f"{n}", scope=ScopeInfo(user_id=user))
-            for user in ("ada1", "bob2")
+            for user in ("zoe1", "bob2")
         ]
         batch = Batch(str(n), records, [msgspec.json.encode(record) for record in records])
         try:
@@ -437,15 +437,15 @@ def test_while_others_write_nothing_of_anybody_else_is_lost(other, tmp_path):
     for writer in writers:
         assert "going\n" == writer.stdout.readline()
 
-    removed = forget(tmp_path / "r", [Subject("user", "ada1")])
-    again = forget(tmp_path / "r", [Subject("user", "ada1")])
+    removed = forget(tmp_path / "r", [Subject("user", "zoe1")])
+    again = forget(tmp_path / "r", [Subject("user", "zoe1")])
     (tmp_path / "r.stop").touch()
     done = [json.loads(other.finished(writer).split("\n")[-2]) for writer in writers]
 
     assert sorted(f"{name}-{n}-bob2" for name, (count, _, _) in zip("xy", done, strict=True) for n in range(count)) == sorted(
         ids(tmp_path / "r")
     )
-    assert b"ada1" not in all_bytes(tmp_path / "r")
+    assert b"zoe1" not in all_bytes(tmp_path / "r")
     assert [] == again
     assert sum(count for count, _, _ in done) == sum(part.kinds.total() for part in removed) + sum(left for _, _, left in done)
 
@@ -467,12 +467,12 @@ def test_killed_at_any_moment_it_can_be_done_again(make, send, one, other, tmp_p
     """Nothing of anybody else is lost, whenever it was; the second time all of the subject is gone."""
     code = (
         "import sys; from pathlib import Path; from llm_observe.exporters._forget import forget; from llm_observe.exporters._forgotten import Subject\n"
-        "print('go', flush=True); forget(Path(sys.argv[1]), [Subject('user', 'ada')])"
+        "print('go', flush=True); forget(Path(sys.argv[1]), [Subject('user', 'zoe')])"
     )
     for turn in range(6):
         directory = tmp_path / str(turn)
         for n in range(30):
-            written(directory, send, make.batch(*one("ada", f"{n}"), *one("bob", f"b{n}")))
+            written(directory, send, make.batch(*one("zoe", f"{n}"), *one("bob", f"b{n}")))
         process = other.python(code, directory)
         process.stdout.readline()
         anyio.run(anyio.sleep, random.uniform(0.0, 0.03))
@@ -480,8 +480,8 @@ def test_killed_at_any_moment_it_can_be_done_again(make, send, one, other, tmp_p
         process.communicate()
         between = {name for name in ids(directory) if " b" in name}
 
-        forget(directory, ADA)
+        forget(directory, ZOE)
 
         wanted = sorted(f"{kind} b{n}" for n in range(30) for kind in ("call", "step", "request"))
         assert (wanted, wanted) == (sorted(between), sorted(ids(directory)))
-        assert b"ada" not in all_bytes(directory)
+        assert b"zoe" not in all_bytes(directory)

@@ -158,8 +158,9 @@ class Law(RuleBasedStateMachine):
     def end(self, timeout):
         if not self.door.opened.is_set() or self.door.mood in {"fail", "later", "lost ack"}:
             timeout = min(timeout, 0.05)
-        self.again |= not self.door.opened.is_set()  # what it holds then is handed on, and may arrive all the same
-        self.observer.shutdown(timeout)
+        numbers = next(iter(self.observer.shutdown(timeout).exporters.values()))
+        # what the door holds then is handed on, or counted as lost, and may have arrived all the same
+        self.again |= not self.door.opened.is_set() or numbers.spooled > 0 or "shutdown_deadline" in numbers.dropped
 
     @rule()
     def restart(self):

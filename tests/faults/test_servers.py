@@ -126,11 +126,7 @@ class Server:
         return [record["id"] for record in records if record["kind"] == "request"]
 
 
-# Seen once in four runs: a worker that ends before its lifespan does, with all that it had in memory.
-MAY_LOSE = pytest.mark.xfail(strict=False, reason="hypercorn may end one of several workers before its lifespan is over")
-
-
-@pytest.mark.parametrize("name", [pytest.param(name, marks=MAY_LOSE if name == "hypercorn, 2 workers" else ()) for name in SERVERS])
+@pytest.mark.parametrize("name", SERVERS)
 def test_what_was_answered_is_on_record(name, row, tmp_path):
     """Two hundred requests, a few more that are under way when the signal comes, and not one of them is lost or told twice."""
     number, command, by = SERVERS[name]
@@ -150,8 +146,9 @@ def test_what_was_answered_is_on_record(name, row, tmp_path):
 
     row(number, f"{name}: {by}" if by not in name else name)(captured=answered, deadline=f"{seconds:.1f} s").arrived(server.requests)
     assert answered >= REQUESTS
-    cut_off = SLOW if by != "SIGTERM" else 0  # requests that the server breaks off are on record too
-    assert answered <= len(server.requests) <= answered + cut_off, server.said
+    broken_off = SLOW if by != "SIGTERM" else 0  # requests that the server breaks off are on record too
+    ended = SLOW if name == "hypercorn, 2 workers" else 0  # with the first of its workers, whatever the other is in the middle of
+    assert answered - ended <= len(server.requests) <= answered + broken_off, server.said
     assert 1 == max(Counter(server.requests).values())
     assert "llm-observe" not in "".join(server.said)
     if command[0] == "uvicorn" and "--workers" not in command:

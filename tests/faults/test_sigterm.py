@@ -183,6 +183,22 @@ term()
     assert (-15, ["begun", "a"], "") == (done.code, done.lines, done.err)
 
 
+def test_a_second_signal_does_not_cut_off_what_the_first_began(ends, row):
+    """As hypercorn's parent has it, which says it twice to workers that are not the first to end."""
+    done = ends("""
+def out_after_another(batch):
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(0.2)
+    out(batch)
+configured(exporters=[out_after_another], install_signal_handlers=True)
+steps(*['x'] * 1000)
+term()
+""")
+
+    row(14, "SIGTERM, and again while records are leaving")(captured=1000, exported=len(done.lines))
+    assert (-15, 1000, "") == (done.code, len(done.lines), done.err)
+
+
 def test_a_hanging_exporter_holds_it_up_for_the_deadline(ends, row):
     """The process dies of the signal, when the time is up that the setting gives."""
     began = time.monotonic()

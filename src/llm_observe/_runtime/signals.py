@@ -4,7 +4,7 @@ Python dies of SIGTERM without running an exit handler. Servers handle it, stop,
 that was there before them and raise the signal anew (uvicorn does), so that what came after the first signal is as lost as if nobody
 had handled it. So we join the chain. Where another handler is below ours it goes first, and its owner ends the process: we bring out
 what there is, and from then on each record as it comes. Where nobody is below, we bring out everything and die of the signal, as the
-process would have.
+process would have: that has a deadline, so that we need not let a second signal cut it short.
 """
 
 import signal
@@ -19,6 +19,7 @@ class Link:
 
     def __init__(self, below: Any, leave: Callable[[bool], object]) -> None:
         self.below, self._leave = below, leave
+        self._leaving = False
 
     def __call__(self, number: int, stack: FrameType | None) -> None:
         on_top: object = signal.getsignal(number)
@@ -27,9 +28,10 @@ class Link:
             self._leave(False)
         elif on_top is not self:  # somebody on top passes it down to us, and has plans of his own
             self._leave(False)
-        else:
-            signal.signal(number, signal.SIG_DFL)  # the next one does not wait
+        elif not self._leaving:  # servers say it twice, a millisecond apart: a second one does not cut off what the first began
+            self._leaving = True
             self._leave(True)
+            signal.signal(number, signal.SIG_DFL)
             signal.raise_signal(number)
 
 

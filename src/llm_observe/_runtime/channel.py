@@ -237,7 +237,7 @@ class Channel:
         """Make the next batch of what has waited longest; one record that is bigger than a batch goes alone, adopted ones go by themselves."""
         size, adopted = 0, self._waiting[0].adopted if self._waiting else False
         while self._waiting and len(self._flying) < self.limits.batch_records:
-            size += self._waiting[0].size
+            size += self._waiting[0].bulk
             if self._flying and (size > self.limits.batch_bytes or self._waiting[0].adopted is not adopted):
                 break
             self._flying.append(self._waiting.popleft())

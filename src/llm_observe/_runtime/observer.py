@@ -309,6 +309,7 @@ class Observer:
             unpriced=self.pricing.unpriced,
             filtered=self.sink.filtered,
             shed=handover.shed + self.sink.shed,
+            saved_bytes=self.sink.once.saved,
             errors=self.guard.errors,
             restarts=self.sink.restarts,
             running=self.sink.running,

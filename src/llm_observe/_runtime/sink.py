@@ -26,6 +26,7 @@ from llm_observe._runtime.guard import Guard
 from llm_observe._runtime.handover import Handover
 from llm_observe._runtime.items import Flush, Settle
 from llm_observe._runtime.lean import crowded, lean
+from llm_observe._runtime.once import REMEMBERED, Once, behind
 from llm_observe._runtime.parcel import Parcel
 from llm_observe._runtime.scope import SUPPRESSED, frame
 from llm_observe._runtime.through import through
@@ -58,6 +59,7 @@ class Sink:
         self.handover, self.assembler, self.channels, self.processors, self.guard = handover, assembler, channels, processors, guard
         self.meters, self._numbers, self._told_at = meters, numbers, 0.0
         self._settled = self._told = 0  # batches that channels were done with, and what `_changes` was when the meters were told last
+        self.once = Once(handover.room_bytes // REMEMBERED)
         self.shed = 0  # records that an exporter far behind gets without their content
         self.filtered = 0  # records a processor let go
         self.restarts = 0  # of the loop, after a failure of our own
@@ -263,13 +265,19 @@ class Sink:
                 self.guard.caught(error, "encoding")
         if parcels:
             less: list[Parcel] = []
+            slim: list[Parcel] = []
             for channel in self.channels:
                 if crowded(channel):
                     less = less or lean(parcels)
                     self.shed += sum(one is not other for one, other in zip(less, parcels, strict=True))
                     channel.offer(less)
+                elif behind(channel):
+                    slim = slim or self.once.slim(parcels)
+                    channel.offer(slim)
                 else:
                     channel.offer(parcels)
+            if not (slim or less):
+                self.once.forget()
             self._weigh()
 
     def _measure(self, record: AnyRecord) -> None:
@@ -314,7 +322,7 @@ class Sink:
 
     def _weigh(self) -> None:
         """What exporters hold back counts: the hand-over and the fullest channel share one bound. (Channels share their parcels.)"""
-        self.handover.held = max((channel.waiting_bytes for channel in self.channels), default=0)
+        self.handover.held = max((channel.waiting_bytes for channel in self.channels), default=0) + self.once.bytes
 
     async def _flush(self, order: Flush) -> None:
         async with anyio.create_task_group() as tasks:

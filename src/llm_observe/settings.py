@@ -43,6 +43,31 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         MetricNames, Meta(description="which of OpenTelemetry's names metrics have: current, legacy (before 2026) or both")
     ] = "current"
     content: Annotated[Content, Meta(description="how much of prompts and answers is recorded: full, metadata or none")] = "full"
+    content_for: Annotated[
+        dict[str, Content],
+        Meta(
+            description="`content` of single routes and jobs: `/admin/*`, `POST /chat`, `nightly-*` to full, metadata or none;"
+            " in the environment `route=level,route=level`"
+        ),
+    ] = {}
+    content_callback: Annotated[
+        Any, Meta(description="a function of one record that says how much of its content stays, and can only take away; in Python only")
+    ] = None
+    sample_rate: Annotated[float, Meta(description="the share of traces whose records are kept, by their trace id", ge=0, le=1)] = 1.0
+    sample_rules: Annotated[
+        dict[str, Annotated[float, Meta(ge=0, le=1)]],
+        Meta(
+            description="`sample_rate` of some records: `route:/health`, `model:gpt-x*`, `user:u-17` ... to a share, the first that matches;"
+            " in the environment `rule=share,rule=share`"
+        ),
+    ] = {}
+    sampler: Annotated[
+        Any, Meta(description="a function of one record that gives its share, before `sample_rules`, or None; in Python only")
+    ] = None
+    keep_slower_than: Annotated[float, Meta(description="seconds from which on calls are kept whatever is sampled", ge=0, le=DAY)] = 30.0
+    keep_costlier_than: Annotated[float, Meta(description="cost in US dollars from which on calls are kept whatever is sampled", ge=0)] = (
+        1.0
+    )
     endpoints: Annotated[
         dict[str, str],
         Meta(
@@ -109,7 +134,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 HINTS = get_type_hints(Settings, include_extras=True)
 NAMES = Settings.__struct_fields__
-PYTHON_ONLY = frozenset({"processors"})
+PYTHON_ONLY = frozenset({"processors", "content_callback", "sampler"})
 
 
 def describe(name: str) -> str:
@@ -128,7 +153,7 @@ def resolve(keywords: Mapping[str, Any], env: Mapping[str, str] | None = None) -
         if key.startswith(PREFIX) and text.strip():  # empty is as good as unset: `LLM_OBSERVE_SERVICE=${SERVICE:-}`
             name = _known(key.removeprefix(PREFIX).lower(), where=key, shape=lambda n: PREFIX + n.upper())
             if name in PYTHON_ONLY:
-                raise SettingsError(f"{key}: {name} can only be set in Python. Remove the variable and pass {name}=[...].")
+                raise SettingsError(f"{key}: {name} can only be set in Python. Remove the variable and pass {name}= in your code.")
             found[name] = _convert(name, _split(name, text, where=key), where=f"{key}={text!r}")
             sources[name] = f"environment {key}"
     _put(found, sources, keywords, "keyword")
@@ -165,7 +190,7 @@ def _known(name: str, *, where: str, shape: Any) -> str:
 def _split(name: str, text: str, *, where: str) -> Any:
     if name in {"exporters", "metrics"}:
         return [part.strip() for part in text.split(",") if part.strip()]
-    if name in {"http_headers", "endpoints", "prices"}:
+    if name in {"http_headers", "endpoints", "prices", "content_for", "sample_rules"}:
         pairs = [part.partition("=") for part in text.split(",") if part.strip()]
         for place, (_, sign, _) in enumerate(pairs, 1):
             if not sign:  # which may be half a key: it is not quoted
@@ -179,6 +204,9 @@ def _split(name: str, text: str, *, where: str) -> Any:
 def _convert(name: str, value: Any, *, where: str) -> Any:
     if name in {"exporters", "metrics", "processors"}:
         return _several(name, value)
+    if name in PYTHON_ONLY and value is not None and (isinstance(value, type) or not callable(value)):
+        got = f"the class {value.__name__}" if isinstance(value, type) else f"`{type(value).__name__}`"
+        raise SettingsError(f"{name}: Expected a function of one record, got {got}. {name} is {describe(name)}.")
     if name == "spool" and isinstance(value, str) and (truth := _TRUTHS.get(value.strip().lower())) is not None:
         value = truth
     try:

@@ -276,7 +276,7 @@ def test_settings_tell_where_they_come_from(report, monkeypatch):
 
     assert ["metadata", "(environment LLM_OBSERVE_CONTENT)"] == lines["content"].split(maxsplit=1)
     assert ["1.0", "(default)"] == lines["batch_age"].split()
-    assert set(llm_observe.Settings.__struct_fields__) - {"processors"} == set(lines)
+    assert set(llm_observe.Settings.__struct_fields__) - {"processors", "content_callback", "sampler"} == set(lines)
 
 
 def test_secrets_are_not_shown(report, monkeypatch):

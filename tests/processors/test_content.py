@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import msgspec
 import pytest
 
-from llm_observe.processors.content import bare, content, outline, stripped
+from llm_observe.processors.content import bare, outline, stripped
 from llm_observe.records import (
     Call,
     CallTotals,
@@ -53,11 +53,6 @@ REQUEST = Request(**BASE, name="POST /chat", calls=TOTALS)
 def without_tags(record):
     """*record* outside of any scope."""
     return msgspec.structs.replace(record, scope=None)
-
-
-def test_full_takes_nothing_away():
-    """There is no processor then."""
-    assert (None, outline, bare) == tuple(map(content, ["full", "metadata", "none"]))
 
 
 @pytest.mark.parametrize("level", [bare, outline])

@@ -71,11 +71,12 @@ class Law(RuleBasedStateMachine):
         age=st.sampled_from([0.0, 0.005, 60.0]),
         picky=st.booleans(),
         spooled=st.sampled_from([0, 65536, 2**24]),
+        rate=st.sampled_from([1.0, 1.0, 0.5, 0.0]),
     )
-    def begin(self, records, batch, age, picky, spooled):
+    def begin(self, records, batch, age, picky, spooled, rate):
         self.directory = Path(tempfile.mkdtemp())
         self.spool, self.spooled, self.picky = self.directory / "1", spooled, picky
-        self.facts = {"queue_records": records, "queue_bytes": 200_000, "batch_records": batch, "batch_age": age}
+        self.facts = {"queue_records": records, "queue_bytes": 200_000, "batch_records": batch, "batch_age": age, "sample_rate": rate}
         self.arrived, self.names, self.now = [], 0, 1_800_000_000 * 10**9
         self.counted = 0  # records that earlier observers said they lost, or had let go of
         self.unwritten = 0  # records that a kill took from memory, because the disk was full

@@ -77,6 +77,7 @@ def whereabouts(
         "trace_id": where.trace_id,
         "sampled": None if decided(where, keeps, scope, name) else False,
         "trace_state": where.trace_state,
+        "content": None if scope is None else scope.content,
     }
     if span_id is None and where.is_call:
         return {**found, "span_id": where.span_id, "parent_id": where.parent_id, "instrumentation": where.instrumentation}

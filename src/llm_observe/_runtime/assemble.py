@@ -182,6 +182,7 @@ class Assembler:
             sampled=None if sampled else False,
             trace_state=scope.trace_state,
             instrumentation=scope.instrumentation,
+            content=scope.content,
             http=http,
             url=None if scope.path is None else Url(path=scope.path),
             disconnected=scope.disconnected,

@@ -10,6 +10,7 @@ from llm_observe._runtime.observer import Observer
 from llm_observe._runtime.scope import SUPPRESSED, Frame, Scope, current, frame, inside, under
 from llm_observe._runtime.section import Section, facts
 from llm_observe.records import CallRequest
+from llm_observe.settings import Content
 
 PARAMETERS = frozenset(CallRequest.__struct_fields__) - {"model"}
 
@@ -80,16 +81,25 @@ class scope(Section):  # noqa: N801 - used as a decorator and in `with`
         with llm_observe.scope("nightly-job", user="system"):
             ...
 
-    ``observer`` is the default one where none is given. The value of ``with`` has ``id``, ``trace_id`` and ``request_id``.
+    ``observer`` is the default one where none is given. ``content`` takes away what was said, for all that happens inside. The value of ``with`` has ``id``, ``trace_id`` and ``request_id``.
     """
 
     def __init__(
-        self, name: str, /, *, observer: Observer | None = None, user: str | None = None, session: str | None = None, **tags: object
+        self,
+        name: str,
+        /,
+        *,
+        observer: Observer | None = None,
+        user: str | None = None,
+        session: str | None = None,
+        content: Content | None = None,
+        **tags: object,
     ) -> None:
         self.name, self._given, self._user, self._session, self._tags = name, observer, user, session, tags
+        self._content = content
 
     def again(self) -> "scope":
-        return scope(self.name, observer=self._given, user=self._user, session=self._session, **self._tags)
+        return scope(self.name, observer=self._given, user=self._user, session=self._session, content=self._content, **self._tags)
 
     def begin(self) -> Frame:
         around, self._silent = current(), frame.get() is SUPPRESSED
@@ -104,6 +114,7 @@ class scope(Section):  # noqa: N801 - used as a decorator and in `with`
             inner.trace_id, inner.parent_id, inner.sampled = where.trace_id, where.span_id, where.sampled
             inner.trace_state = where.trace_state
         inner.user_id, inner.session_id = self._user, self._session
+        inner.content = _narrowed(around.content if around is not None else None, self._content)
         inner.tags.update(self._tags)
         self._inner = inner
         return SUPPRESSED if self._silent else inside(observer, inner, inner.span_id, around=None, name=self.name)
@@ -251,6 +262,13 @@ def _under(observer: Observer, here: Frame | None) -> tuple[str | None, Any]:
     if around is None and (here is None or here.scope is None):
         around = Place(observer.ids.trace())
     return parent, around
+
+
+def _narrowed(outer: str | None, own: str | None) -> str | None:
+    """The lower of two levels of content; one that is none takes all away, as the sink will see."""
+    if own is None or own == "full":
+        return outer
+    return own if outer in {None, "full", "metadata"} else outer
 
 
 def tag(*, user: str | None = None, session: str | None = None, **tags: object) -> None:

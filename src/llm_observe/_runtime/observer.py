@@ -16,8 +16,9 @@ from llm_observe._runtime.handover import Handover, Item
 from llm_observe._runtime.items import ALL, Flush, Settle, last_attempt
 from llm_observe._runtime.sampling import Sampling
 from llm_observe._runtime.stats import Stats, settled
-from llm_observe.processors.content import content
+from llm_observe.processors.control import Control
 from llm_observe.processors.cost import Pricing
+from llm_observe.processors.sampler import Sampler
 from llm_observe.processors.truncation import truncation
 from llm_observe.settings import Settings, checked, resolve
 
@@ -86,7 +87,6 @@ class Observer:
             while name in self.channels:
                 name = f"{base}-{next(more)}"
             self.channels[name] = Channel(name, exporter, limits, guard=self.guard, ids=self.ids, clock=self.clock, spool=self._spool(name))
-        level = content(settings.content)
         self.handover = Handover(settings.queue_records, settings.queue_bytes, self._wake)
         self.handover.closed = self.closed or not settings.enabled
         self.handover.watched = bool(self.meters)
@@ -103,16 +103,38 @@ class Observer:
             price=self.pricing,
             keeps=self.sampling,
         )
+        control = Control(
+            settings.content,
+            settings.content_for,
+            settings.content_callback,
+            whole=truncation(settings.text_bytes),
+            caught=lambda error: self.guard.caught(error, "content", quoted=False),
+        )
         self.sink = Sink(
             self.handover,
             self.assembler,
             list(self.channels.values()),
-            [*settings.processors, level or truncation(settings.text_bytes)],
+            [control.decided, *settings.processors, control.applied],
             self.guard,
             self.meters,
             self.stats,
+            sampler=self._sampler(),
         )
         self._lock = threading.RLock()  # a signal's handler may come back to it
+
+    def _sampler(self) -> Sampler | None:
+        """What says which records are kept, if not all are."""
+        settings = self.settings
+        if settings.sample_rate == 1 and not settings.sample_rules and settings.sampler is None:
+            return None
+        return Sampler(
+            settings.sample_rate,
+            settings.sample_rules,
+            settings.sampler,
+            slower_than=settings.keep_slower_than,
+            costlier_than=settings.keep_costlier_than,
+            caught=lambda error: self.guard.caught(error, "the sampler", quoted=False),
+        )
 
     def _spool(self, name: str) -> "Spool | None":
         """The spool of the exporter *name*, if there is to be one."""

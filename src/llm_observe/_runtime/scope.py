@@ -27,6 +27,7 @@ class Scope:
         "_resolve",
         "around",
         "began",
+        "content",
         "disconnected",
         "ended",
         "error_message",
@@ -93,6 +94,7 @@ class Scope:
         self.user_id: str | None = None
         self.session_id: str | None = None
         self.tags: dict[str, object] = {}
+        self.content: str | None = None  # full, metadata or none: the application's word on what is said in here
         self.tally: Tally | None = None
         self._resolve: str | Callable[[], str | None] | None = None
 

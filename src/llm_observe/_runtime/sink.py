@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Sequence
 import anyio
 import anyio._backends._asyncio
 import anyio.lowlevel
+import msgspec
 
 from llm_observe._runtime.assemble import Assembler
 from llm_observe._runtime.channel import Channel, wait
@@ -55,15 +56,18 @@ class Sink:
         guard: Guard,
         meters: Sequence[Meter] = (),
         numbers: Callable[[], object] = lambda: None,
+        *,
+        sampler: Processor | None = None,
     ) -> None:
         self.handover, self.assembler, self.channels, self.processors, self.guard = handover, assembler, channels, processors, guard
+        self.sampler = sampler
         self.meters, self._numbers, self._told_at = meters, numbers, 0.0
         self._settled = self._told = 0  # batches that channels were done with, and what `_changes` was when the meters were told last
         self.once = Once(handover.room_bytes // REMEMBERED)
         self.shed = 0  # records that an exporter far behind gets without their content
         self.filtered = 0  # records a processor let go
         self.restarts = 0  # of the loop, after a failure of our own
-        self.lost = {"serialize_error": 0, "decode_error": 0, "shutdown_deadline": 0}
+        self.lost = {"serialize_error": 0, "decode_error": 0, "shutdown_deadline": 0, "sampled_out": 0}
         self._hand: deque[object] = deque()  # taken, and not worked on yet
         self._orders: list[Flush] = []
         self._thread: threading.Thread | None = None
@@ -252,9 +256,13 @@ class Sink:
     def _send(self, records: Iterable[AnyRecord]) -> None:
         parcels = []
         for record in records:
+            kept = record if self.sampler is None else self.sampler(record)
             if self.meters:
-                self._measure(record)
-            seen = through(record, self.processors, self.guard)
+                self._measure(kept or msgspec.structs.replace(record, sampled=False))  # there will be nothing for an exemplar to lead to
+            if kept is None:
+                self.lost["sampled_out"] += 1
+                continue
+            seen = through(kept, self.processors, self.guard)
             if seen is None:
                 self.filtered += 1
                 continue

@@ -178,6 +178,8 @@ def _shown(name: str, value: Any) -> str:
     match name:
         case "http_headers":
             return ", ".join(f"{key}=..." for key in value) or "none"
+        case "content_callback" | "sampler":
+            return _named(value)
         case "exporters" | "processors":
             return "not set" if value is None else ", ".join(_named(one) for one in value) or "none"
         case _:

@@ -23,6 +23,7 @@ PLACES: dict[str, str | None] = {
     **dict.fromkeys(["trace_id", "span_id", "parent_id", "started_at", "duration", "name", "schema", "service"]),  # the span's own
     **dict.fromkeys(["sampled", "trace_state", "instrumentation", "attempts", "error.message", "response.chunk_gaps"]),
     **{path: OWN + path for path in ("id", "status", "request_id", "wire", "cost", "truncated", "scope", "calls", "disconnected")},
+    **{path: OWN + path for path in ("sampling", "content")},
     **{path: OWN + path for path in ("error.code", "error.permanent", "provider.guessed", "usage.billed", "input.count", "output.schema")},
     **{path: OWN + path for path in ("response.status", "response.time_to_first_content", "response.embedding_count")},
     **{path: path for path in ("error", "server", "http", "url")},  # the core conventions' own

@@ -1,18 +1,11 @@
-"""How much of prompts and answers stays on record."""
+"""What is left of a record without what was said.
 
-from collections.abc import Callable
+``none`` keeps counts and the names of the tools offered; ``metadata`` keeps who spoke and how each answer ended besides.
+"""
 
 import msgspec
 
 from llm_observe.records import AnyRecord, Call, Input, Message, Output, Step, Tool, ToolDefinition
-
-
-def content(level: str) -> Callable[[AnyRecord], AnyRecord] | None:
-    """The processor for *level*: None where there is nothing to take away.
-
-    ``none`` keeps counts and the names of the tools offered; ``metadata`` keeps who spoke and how each answer ended besides.
-    """
-    return {"full": None, "metadata": outline, "none": bare}[level]
 
 
 def bare(record: AnyRecord) -> AnyRecord:

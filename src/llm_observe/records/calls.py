@@ -20,6 +20,7 @@ from llm_observe.records.facts import (
     Prompt,
     Provider,
     RateLimit,
+    Sampling,
     ScopeInfo,
     Server,
     Tool,
@@ -63,6 +64,7 @@ class Record(Shape, frozen=True, kw_only=True, tag_field="kind"):
 
     ``sampled`` is only ever false: whoever began the trace, or a sampler, did not want it kept. ``trace_state`` is what others have said
     on the trace (W3C ``tracestate``). ``instrumentation`` is the OpenTelemetry instrumentation scope whose span ``span_id`` is, where it is not ours.
+    ``sampling`` is set where not all records are kept. ``content`` is how much of what was said is on it, where that is less than all.
     """
 
     id: str
@@ -80,6 +82,8 @@ class Record(Shape, frozen=True, kw_only=True, tag_field="kind"):
     sampled: bool | None = None
     trace_state: str | None = None
     instrumentation: str | None = None
+    sampling: Sampling | None = None
+    content: str | None = None
     schema: str = msgspec.field(default_factory=lambda: SCHEMA)  # a factory, so that it is written although it is the default
 
 

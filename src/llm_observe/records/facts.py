@@ -249,6 +249,13 @@ class Cut(Shape, frozen=True, kw_only=True):
     sha256: str | None = None
 
 
+class Sampling(Shape, frozen=True, kw_only=True):
+    """How a record came to be kept where not all are. It stands for ``1 / rate`` records like it."""
+
+    rate: float  # how likely it was
+    reason: str  # rate, rule, sampler; error, retried, slow, expensive; child: something inside was kept
+
+
 class ScopeInfo(Shape, frozen=True, kw_only=True):
     """The web request or job a record belongs to, copied onto each of its records."""
 

@@ -69,15 +69,17 @@ def test_a_request_too_long_to_keep_is_left_out(wire):
     assert (4096 < call.wire.request_size, "Hello") == (True, call.output.messages[0].parts[0].content)
 
 
-def test_a_plain_answer_too_long_to_keep_is_left_out(wire, answers):
-    """The application gets it whole; its size is on record."""
-    long = json.dumps(json.loads(answers.whole) | {"padding": "x" * 4096}).encode()
+def test_of_a_plain_answer_too_long_to_keep_both_ends_are_kept(wire, answers):
+    """The application gets it whole; its size is on record, and what its ends say: the model, the tokens."""
+    document = json.loads(answers.whole)
+    document["choices"][0]["message"]["content"] = "x" * 4096
+    long = json.dumps(document).encode()
     with recording(body_bytes=2048) as recorded:
         assert long == ask(wire, long, stream=False, headers={"content-type": "application/json"})
 
     (call,) = recorded.calls
     assert (len(long), len(long)) == (call.wire.response_size, call.truncated["output.messages"].bytes)
-    assert (200, ()) == (call.wire.status_code, call.output.messages)
+    assert (200, (), 1, 2) == (call.wire.status_code, call.output.messages, call.usage.input_tokens, call.usage.output_tokens)
 
 
 def test_of_a_stream_too_long_to_keep_both_ends_are_kept(wire, answers):

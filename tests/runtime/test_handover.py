@@ -174,6 +174,13 @@ def test_a_body_left_out_at_capture_is_not_shed_twice(make):
     assert (OVERHEAD + 100, ("request", "response"), OVERHEAD) == (before, call.exchange.shed, call.size)
 
 
+def test_of_an_answer_too_long_to_keep_its_ends_count(make):
+    """They are all that is kept of it."""
+    call = make.captured(make.exchange(request_size=100, shed=("middle",), chunks=[b"a" * 50], tail=[b"z" * 7], response_size=10**9))
+
+    assert OVERHEAD + 100 + 57 == call.size
+
+
 def test_only_a_sleeper_is_woken(handover, woken):
     """The first item wakes the sink, the next ones find it awake."""
     handover.put(item())

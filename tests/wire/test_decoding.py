@@ -1,6 +1,7 @@
 """What is said of every exchange, whatever its format: status, completeness, sizes, times, and what was left out."""
 
 import gzip
+import json
 import zlib
 
 import msgspec
@@ -284,11 +285,65 @@ def test_an_anthropic_stream_across_a_gap(anthropic, message_stream):
     assert (20, ("tool_call",), "ok") == (decoded.usage.output_tokens, decoded.response.finish_reasons, decoded.status)
 
 
-def test_a_document_with_a_gap_cannot_be_read(openai):
+def test_a_document_with_a_gap_that_lacks_its_end_cannot_be_read(openai):
     """What else is known is told; whether it was whole is not."""
-    decoded = decode(openai(b"", chunks=[b'{"id": "c"'], tail=[b"}"], response_size=5000))
+    decoded = decode(openai(b"", chunks=[b'{"id": "c", "choices": [{"'], tail=[b'"usage": {'], response_size=5000))
 
     assert ("ok", None, "response too long: middle left out") == (decoded.status, decoded.wire.complete, decoded.wire.reason)
+    assert None is decoded.response.id
+
+
+LONG = "x" * 200_000
+TOO_LONG = {
+    "chat": (
+        "https://api.openai.com/v1/chat/completions",
+        {"model": "m", "messages": [{"role": "user", "content": "hi"}]},
+        {"id": "r", "model": "m-1", "choices": [{"message": {"content": LONG}}], "usage": {"prompt_tokens": 5, "completion_tokens": 7}},
+    ),
+    "responses": (
+        "https://api.openai.com/v1/responses",
+        {"model": "m", "input": "hi"},
+        {"id": "r", "status": "completed", "model": "m-1", "output": [{"text": LONG}], "usage": {"input_tokens": 5, "output_tokens": 7}},
+    ),
+    "messages": (
+        "https://api.anthropic.com/v1/messages",
+        {"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]},
+        {"id": "r", "model": "m-1", "content": [{"type": "text", "text": LONG}], "usage": {"input_tokens": 5, "output_tokens": 7}},
+    ),
+    "gemini": (
+        "https://generativelanguage.googleapis.com/v1beta/models/m:generateContent",
+        {"contents": [{"role": "user", "parts": [{"text": "hi"}]}]},
+        {
+            "candidates": [{"content": {"parts": [{"text": LONG}]}}],
+            "usageMetadata": {"promptTokenCount": 5, "candidatesTokenCount": 7},
+            "modelVersion": "m-1",
+            "responseId": "r",
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize(("url", "request_", "answer"), TOO_LONG.values(), ids=TOO_LONG)
+def test_a_document_too_long_to_keep_is_read_at_its_ends(openai, url, request_, answer):
+    """The id, the model and the tokens are there, and the answer's words are said to be missing."""
+    data = json.dumps(answer).encode()
+    decoded = decode(openai(b"", request_, url=url, chunks=[data[:4096]], tail=[data[-4096:]], response_size=len(data), shed=("middle",)))
+
+    assert ("r", "m-1", 5, 7) == (decoded.response.id, decoded.response.model, decoded.usage.input_tokens, decoded.usage.output_tokens)
+    assert ("ok", {"output.messages": Cut(bytes=len(data))}) == (decoded.status, decoded.truncated)
+    assert [] == [message for message in decoded.output.messages if message.parts]
+
+
+def test_of_embeddings_too_long_to_keep_the_tokens_stay(openai):
+    """How many vectors there were is not known."""
+    vectors = [{"index": n, "embedding": [0.25] * 9_000} for n in range(2)]
+    data = json.dumps({"object": "list", "data": vectors, "model": "m-1", "usage": {"prompt_tokens": 5, "total_tokens": 5}}).encode()
+    asked = {"model": "m", "input": ["a", "b"]}
+    decoded = decode(
+        openai(b"", asked, url="https://api.openai.com/v1/embeddings", chunks=[data[:999]], tail=[data[-999:]], shed=("middle",))
+    )
+
+    assert ("m-1", 5, None) == (decoded.response.model, decoded.usage.input_tokens, decoded.response.embedding_count)
 
 
 def test_a_packed_stream_is_not_read_behind_a_gap(openai, events):

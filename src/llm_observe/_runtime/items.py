@@ -92,6 +92,8 @@ class Captured(Mark):
         request = exchange.request_size if exchange.request_body is not None else 0
         if exchange.request_ends is not None:
             request = sum(map(len, exchange.request_ends))
+        if "middle" in exchange.shed:  # nor is all of the answer
+            return OVERHEAD + request + sum(map(len, exchange.chunks)) + sum(map(len, exchange.tail))
         return OVERHEAD + request + (0 if "response" in exchange.shed else exchange.response_size)
 
     @property

@@ -17,7 +17,7 @@ from llm_observe.capture._words import harmless
 from llm_observe.records import End, Exchange
 
 TAIL = 256 * 1024  # bytes kept from the end of a response that is too long to keep whole: the usage is there
-END = 32 * 1024  # bytes kept from either end of a request that is too long to keep: the model is there, and the parameters
+END = 32 * 1024  # bytes kept from either end of a request or answer that is too long to keep: the model is there, the parameters, the usage
 FOREVER = 1 << 62  # bytes that nobody will read
 
 
@@ -123,7 +123,9 @@ class Tap(Captured):
         if len(data) <= self._room:
             exchange.chunks.append(data)
         else:
-            exchange.shed = (*exchange.shed, "response")
+            end = min(END, self._room // 2)
+            exchange.chunks, exchange.tail = [data[:end]], [data[-end:]]
+            exchange.shed = (*exchange.shed, "middle")
 
     def asked(self, body: bytes | None, headers: dict[str, str]) -> None:
         """What the request says, where that is known later than its address."""
@@ -173,6 +175,7 @@ class Tap(Captured):
                 exchange.response_size = sum(map(len, exchange.chunks))
             if self._over:
                 exchange.tail, exchange.tail_times = list(exchange.tail), list(exchange.tail_times)
+                exchange.shed = (*exchange.shed, "middle")
             if self.scope is not None:
                 self.scope.open.pop(self.serial, None)
         except Exception as error:

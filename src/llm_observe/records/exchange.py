@@ -29,7 +29,7 @@ class Exchange(msgspec.Struct, kw_only=True, gc=False):
     response_headers: dict[str, str] = {}
     chunks: list[bytes] = []
     chunk_times: list[int] = []
-    tail: list[bytes] = []  # the last chunks of a response too long to keep whole
+    tail: list[bytes] = []  # the end of a response too long to keep whole
     tail_times: list[int] = []
     response_size: int = 0
     content_decoded: bool = False  # the chunks are free of content-encoding already
@@ -38,4 +38,4 @@ class Exchange(msgspec.Struct, kw_only=True, gc=False):
     end: End = "open"
     error_type: str | None = None
     error_message: str | None = None
-    shed: tuple[str, ...] = ()  # bodies left out for want of room: "request", "response"
+    shed: tuple[str, ...] = ()  # bodies left out for want of room: "request", "response", and "middle" for all of an answer but its ends

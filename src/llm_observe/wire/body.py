@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import msgspec
 
 from llm_observe.records import Exchange
-from llm_observe.wire import eventstream, sse
+from llm_observe.wire import ends, eventstream, sse
 from llm_observe.wire.encoding import Chain
 from llm_observe.wire.eventstream import EventStream
 from llm_observe.wire.jsonio import MALFORMED, load
@@ -72,13 +72,22 @@ def body_of(exchange: Exchange, *, arrays: bool = False) -> Body:
         return _framed(Elements(), pieces, exchange.chunk_times, reason=reason, lacking=lacking or gap)
     if content_type.startswith(_LINES):
         return _framed(Lines(), pieces, exchange.chunk_times, reason=reason, lacking=lacking or gap)
-    document = load(data) if data and not gap else MALFORMED
+    document = MALFORMED
+    if data and not gap:
+        document = load(data)
+    elif not chain:
+        document = _of_ends(data, b"".join(exchange.tail))
     if document is not MALFORMED:
         return Body(document=document, reason=reason)
     if _is_lines(data):
         return _framed(Lines(), pieces, exchange.chunk_times, reason=reason, lacking=lacking or gap)
     reason = reason or ("response is no JSON" if data else "response has no body")
     return Body(reason=reason, lacking=lacking or gap, text=data[:2000])
+
+
+def _of_ends(front: bytes, back: bytes) -> Any:
+    """What both ends of an object say, where its own end is there: else it may have been broken off."""
+    return (ends.document(front, back) or MALFORMED) if back.rstrip().endswith(b"}") else MALFORMED
 
 
 def _is_frames(data: bytes, content_type: str) -> bool:

@@ -136,7 +136,7 @@ def _decoded(exchange: Exchange, spoken: Spoken, asked: Asked, body: Body, answe
             finish_reasons=reasons,
             status=answer.status,
             chunk_gaps=() if gap else gaps,
-            embedding_count=answer.embedding_count,
+            embedding_count=None if gap else answer.embedding_count,
             service_tier=answer.service_tier,
             system_fingerprint=answer.system_fingerprint,
         ),

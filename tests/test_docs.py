@@ -39,7 +39,7 @@ def rows(text: str) -> set[str]:
 
 def shown(value: Any) -> str:
     """A default as the page of settings writes it."""
-    if value is None or value in ((), {}):
+    if value is None or value in ((), {}, ""):
         return "none"
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
 

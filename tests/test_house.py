@@ -28,6 +28,7 @@ NEIGHBOURS = {
     "httpx2",
     "openai",
     "opentelemetry",
+    "re2",
     "requests",
     "rich",
     "starlette",

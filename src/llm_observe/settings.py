@@ -68,6 +68,40 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     keep_costlier_than: Annotated[float, Meta(description="cost in US dollars from which on calls are kept whatever is sampled", ge=0)] = (
         1.0
     )
+    redact: Annotated[
+        str,
+        Meta(
+            description="what is taken out of every text of a record: `secrets`, `pii`, `email`, `phone`, `card`, `ip`, `iban`, `national_id`,"
+            " several of them, or `none`"
+        ),
+    ] = "secrets"
+    redact_for: Annotated[
+        dict[str, str],
+        Meta(
+            description="what is taken out instead, by route or by the name of a job: `/admin/*` to `secrets pii`;"
+            " in the environment `route=kinds,route=kinds`"
+        ),
+    ] = {}
+    redact_fields: Annotated[
+        dict[str, str],
+        Meta(
+            description="what becomes of single fields: `scope.user_id` to `pseudonym`, `drop`, `keep` or kinds;"
+            " in the environment `field=what,field=what`"
+        ),
+    ] = {}
+    redact_patterns: Annotated[
+        dict[str, str], Meta(description="patterns of your own, by the name that they leave in the text; in the environment `name=regex`")
+    ] = {}
+    redact_unsafe: Annotated[bool, Meta(description="patterns of your own may be such that a text can make them run for ever")] = False
+    redact_with: Annotated[
+        Any, Meta(description="a function of a text and its path that returns the text as it may go out; in Python only")
+    ] = None
+    redact_key: Annotated[
+        str, Meta(description="a secret by which pseudonyms are made; left out, each process has its own and they change with it")
+    ] = ""
+    redact_budget: Annotated[
+        float, Meta(description="seconds that redaction may take for one record; the content it does not get to is withheld", gt=0, le=DAY)
+    ] = 0.05
     endpoints: Annotated[
         dict[str, str],
         Meta(
@@ -126,15 +160,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     strict: Annotated[bool, Meta(description="our own errors are raised instead of counted: for tests")] = False
 
     def __repr__(self) -> str:
-        """Without the values of headers: they are secrets."""
+        """Without the values of headers, and without the key: they are secrets."""
         shown = {name: getattr(self, name) for name in self.__struct_fields__}
         shown["http_headers"] = dict.fromkeys(self.http_headers, "***")
+        shown["redact_key"] = "***" if self.redact_key else ""
         return f"Settings({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
 
 
 HINTS = get_type_hints(Settings, include_extras=True)
 NAMES = Settings.__struct_fields__
-PYTHON_ONLY = frozenset({"processors", "content_callback", "sampler"})
+PYTHON_ONLY = frozenset({"processors", "content_callback", "sampler", "redact_with"})
 
 
 def describe(name: str) -> str:
@@ -190,7 +225,12 @@ def _known(name: str, *, where: str, shape: Any) -> str:
 def _split(name: str, text: str, *, where: str) -> Any:
     if name in {"exporters", "metrics"}:
         return [part.strip() for part in text.split(",") if part.strip()]
-    if name in {"http_headers", "endpoints", "prices", "content_for", "sample_rules"}:
+    if name == "redact_patterns":  # which may have commas in them: a variable is one pattern
+        key, sign, expression = text.partition("=")
+        if not sign:
+            raise SettingsError(f"{where}: expected `name=regex`. Several patterns can only be set in Python.")
+        return {key.strip(): expression.strip()}
+    if name in {"http_headers", "endpoints", "prices", "content_for", "sample_rules", "redact_for", "redact_fields"}:
         pairs = [part.partition("=") for part in text.split(",") if part.strip()]
         for place, (_, sign, _) in enumerate(pairs, 1):
             if not sign:  # which may be half a key: it is not quoted
@@ -206,7 +246,10 @@ def _convert(name: str, value: Any, *, where: str) -> Any:
         return _several(name, value)
     if name in PYTHON_ONLY and value is not None and (isinstance(value, type) or not callable(value)):
         got = f"the class {value.__name__}" if isinstance(value, type) else f"`{type(value).__name__}`"
-        raise SettingsError(f"{name}: Expected a function of one record, got {got}. {name} is {describe(name)}.")
+        of = "a text and its path" if name == "redact_with" else "one record"
+        raise SettingsError(f"{name}: Expected a function of {of}, got {got}. {name} is {describe(name)}.")
+    if name == "redact" and isinstance(value, list | tuple | set | frozenset) and all(isinstance(one, str) for one in value):
+        value = " ".join(value)
     if name == "spool" and isinstance(value, str) and (truth := _TRUTHS.get(value.strip().lower())) is not None:
         value = truth
     try:
@@ -217,8 +260,8 @@ def _convert(name: str, value: Any, *, where: str) -> Any:
         )
     except (msgspec.ValidationError, TypeError) as error:
         said = str(error) if isinstance(error, msgspec.ValidationError) else f"Expected a path, got `{type(value).__name__}`"
-        if name == "http_headers":
-            where = "http_headers"  # their values are secrets
+        if name in {"http_headers", "redact_key"}:
+            where = name  # their values are secrets
         raise SettingsError(f"{where}: {said}. {name} is {describe(name)}. {_left_out(name)}") from None
 
 

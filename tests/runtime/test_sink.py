@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 import llm_observe
+from llm_observe._runtime import redaction
 from llm_observe._runtime import sink as sinks
 from llm_observe._runtime.items import Flush, StepEnded
 from llm_observe._runtime.scope import SUPPRESSED, current, frame
@@ -425,8 +426,8 @@ def test_failures_lost_with_another_item_are_counted_too(observe, memory, make, 
 
 def test_a_record_that_cannot_be_encoded_is_counted(observe, memory, monkeypatch):
     """The last resort of the encoder failed too."""
-    encode = sinks.encode
-    monkeypatch.setattr(sinks, "encode", lambda record: 1 / 0 if record.name == "broken" else encode(record))
+    encode = redaction.encode
+    monkeypatch.setattr(redaction, "encode", lambda record: 1 / 0 if record.name == "broken" else encode(record))
     observer = observe(memory)
     put(observer, "broken", "whole")
     observer.flush()

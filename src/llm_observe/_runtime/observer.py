@@ -69,6 +69,7 @@ class Observer:
         # Here and not above: anyio, asyncio and the decoders are not for those who only import us.
         from llm_observe._runtime.assemble import Assembler
         from llm_observe._runtime.channel import Channel, Limits
+        from llm_observe._runtime.redaction import Redaction
         from llm_observe._runtime.sink import Sink
         from llm_observe.wire import FORMATS, Endpoints, look_for
 
@@ -110,6 +111,7 @@ class Observer:
             whole=truncation(settings.text_bytes),
             caught=lambda error: self.guard.caught(error, "content", quoted=False),
         )
+        self.redaction = Redaction(settings, self.guard, now=self.clock.now)
         self.sink = Sink(
             self.handover,
             self.assembler,
@@ -119,6 +121,7 @@ class Observer:
             self.meters,
             self.stats,
             sampler=self._sampler(),
+            redact=self.redaction,
         )
         self._lock = threading.RLock()  # a signal's handler may come back to it
 
@@ -329,6 +332,8 @@ class Observer:
             folded=assembler.folded,
             ignored=assembler.ignored,
             unpriced=self.pricing.unpriced,
+            redacted=self.redaction.redacted,
+            withheld=self.redaction.withheld,
             filtered=self.sink.filtered,
             shed=handover.shed + self.sink.shed,
             saved_bytes=self.sink.once.saved,

@@ -58,9 +58,10 @@ class Sink:
         numbers: Callable[[], object] = lambda: None,
         *,
         sampler: Processor | None = None,
+        redact: Callable[[AnyRecord], tuple[AnyRecord, bytes]] = lambda record: (record, encode(record)),
     ) -> None:
         self.handover, self.assembler, self.channels, self.processors, self.guard = handover, assembler, channels, processors, guard
-        self.sampler = sampler
+        self.sampler, self._redact = sampler, redact
         self.meters, self._numbers, self._told_at = meters, numbers, 0.0
         self._settled = self._told = 0  # batches that channels were done with, and what `_changes` was when the meters were told last
         self.once = Once(handover.room_bytes // REMEMBERED)
@@ -267,7 +268,7 @@ class Sink:
                 self.filtered += 1
                 continue
             try:
-                parcels.append(Parcel(seen, encode(seen)))
+                parcels.append(Parcel(*self._redact(seen)))
             except Exception as error:
                 self.lost["serialize_error"] += 1
                 self.guard.caught(error, "encoding")

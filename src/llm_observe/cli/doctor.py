@@ -178,8 +178,10 @@ def _shown(name: str, value: Any) -> str:
     match name:
         case "http_headers":
             return ", ".join(f"{key}=..." for key in value) or "none"
-        case "content_callback" | "sampler":
+        case "content_callback" | "sampler" | "redact_with":
             return _named(value)
+        case "redact_key":
+            return "set" if value else "not set"
         case "exporters" | "processors":
             return "not set" if value is None else ", ".join(_named(one) for one in value) or "none"
         case _:

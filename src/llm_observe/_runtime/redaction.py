@@ -19,7 +19,7 @@ class Redaction:
 
     def __init__(self, settings: Settings, guard: Guard, *, now: Callable[[], int]) -> None:
         self._now, self._guard, self._since = now, guard, 0
-        self._redactor = Redactor(settings, default_key=_KEY, now=now, rest=self._rest, failed=self._failed)
+        self._redactor = Redactor(settings, default_key=_KEY, now=now, spent=time.thread_time_ns, rest=self._rest, failed=self._failed)
 
     @property
     def redacted(self) -> int:

@@ -3,6 +3,7 @@
 It fails closed: a text whose rules fail is withheld, and so is what there is no time for.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
@@ -10,7 +11,7 @@ from typing import Any, NamedTuple
 from llm_observe.errors import SettingsError
 from llm_observe.processors.content import stripped
 from llm_observe.processors.redaction.custom import custom, re2
-from llm_observe.processors.redaction.gate import Gate, known
+from llm_observe.processors.redaction.gate import Gate
 from llm_observe.processors.redaction.kinds import GROUPS, SECRETS, chosen
 from llm_observe.processors.redaction.scan import Finder, OutOfTime, Scanner, built_in, pseudonym
 from llm_observe.processors.redaction.walk import is_content, is_secret, names_a_secret, structures, walked
@@ -20,6 +21,7 @@ from llm_observe.settings import Settings
 FAILED, WITHHELD, DROPPED = "[redaction failed]", "[withheld]", "[dropped]"
 MOST_FAILURES = 10  # records in a row in which a rule of the user's failed, after which content is dropped
 PAUSE = 60 * 10**9  # nanoseconds until such rules are tried again
+_SECRET = frozenset(SECRETS)  # which are looked for in a few places only: there Python's own expressions are the faster ones
 _ACTIONS = frozenset({"keep", "drop", "pseudonym"})
 
 
@@ -35,7 +37,8 @@ class _Plan(NamedTuple):
 class Redactor:
     """Takes out of records what *settings* say, by their route.
 
-    *now* is nanoseconds that never go back, *rest* is called between pieces of work, *failed* is told of failures of the user's rules.
+    *now* is nanoseconds that never go back, *spent* those of processor time of this thread, by which the budget counts; *rest* is called
+    between pieces of work, *failed* is told of failures of the user's rules.
     ``redacted`` counts what was taken out, ``withheld`` the texts that could not be gone through, by reason.
 
     :raises SettingsError: for a kind that does not exist, and a pattern that may take for ever.
@@ -47,13 +50,14 @@ class Redactor:
         *,
         default_key: bytes,
         now: Callable[[], int] = lambda: 0,
+        spent: Callable[[], int] = lambda: 0,
         rest: Callable[[], object] = lambda: None,
         failed: Callable[[Exception], object] = lambda _: None,
     ) -> None:
         self.redacted: dict[str, int] = {}
         self.withheld = {"failed": 0, "late": 0}
         self.key = settings.redact_key.encode() or default_key
-        self.now, self.rest, self._failed = now, rest, failed
+        self.now, self.spent, self.rest, self._failed = now, spent, rest, failed
         self.budget = int(settings.redact_budget * 1e9)
         self.call: Callable[[str, str], Any] | None = settings.redact_with
         self._linear = re2()
@@ -69,7 +73,7 @@ class Redactor:
     def __call__(self, record: AnyRecord, encode: Callable[[AnyRecord], bytes]) -> tuple[AnyRecord, bytes]:
         """*record* as it may go out, and its bytes."""
         plan = self._plan_of(record)
-        if self.paused:
+        if self._closed_until and self.paused:
             record = stripped(record)
         line = encode(record)
         try:
@@ -88,11 +92,13 @@ class Redactor:
         return self._closed_until > self.now()
 
     def _has_to(self, record: AnyRecord, line: bytes, plan: _Plan) -> bool:
-        if plan.open or plan.gate(line, known(record)):
+        if plan.open or plan.gate(line):
             return True
         return plan.secrets and any(map(names_a_secret, structures(record)))
 
     def _plan_of(self, record: AnyRecord) -> _Plan:
+        if not self._routes:
+            return self._everywhere
         scope = record.scope
         where = None if scope is None else scope.route or scope.name or record.name
         if where is not None:
@@ -108,7 +114,7 @@ class Redactor:
         return _Plan(finders, Gate(kinds, self.rest), wide, SECRETS[0] in kinds)
 
     def _ready(self, kinds: Iterable[Any]) -> list[Finder]:
-        return [built_in(kind, self._linear) if self._linear else built_in(kind) for kind in kinds]
+        return [built_in(kind, re if kind in _SECRET or self._linear is None else self._linear) for kind in kinds]
 
     def _action(self, pattern: str, action: str) -> str | tuple[Finder, ...]:
         if action in _ACTIONS:
@@ -128,7 +134,7 @@ class _Pass:
 
     def __init__(self, redactor: Redactor, plan: _Plan) -> None:
         self._owner, self._plan = redactor, plan
-        self._end = redactor.now() + redactor.budget
+        self._end = redactor.spent() + redactor.budget
         self._content = self._late = self._wrong = False
         self._scanner = Scanner(plan.finders, redactor.key, self._tick)
 
@@ -143,7 +149,7 @@ class _Pass:
 
     def _tick(self) -> None:
         self._owner.rest()
-        if self._content and self._owner.now() > self._end:
+        if self._content and self._owner.spent() > self._end:
             raise OutOfTime
 
     def _text(self, text: str, path: str, secret: bool) -> str:

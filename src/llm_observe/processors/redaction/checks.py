@@ -96,6 +96,11 @@ def key(found: bytes) -> int:
     return value(found.rstrip(b".")) and len(found.rstrip(b"."))
 
 
+def azure(found: bytes) -> int:
+    """A key of Azure's: forty characters or more before what it is known by."""
+    return key(found) if found.find(b"JQQJ9") >= 40 else 0
+
+
 def value(found: bytes) -> int:
     """What a name announces: as :func:`key`, or long enough to be one without a digit."""
     few = len(set(found)) < min(8, len(found) - 4)

@@ -4,13 +4,16 @@ import functools
 import hashlib
 import hmac
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from llm_observe.processors.redaction.kinds import Kind
+from llm_observe.processors.redaction.gate import LONGEST, places
+from llm_observe.processors.redaction.kinds import SECRETS, Kind
 
 PIECE, OVERLAP, BEFORE = 32 * 1024, 8 * 1024, 80  # bytes gone through between two breaths, and what is seen of its surroundings
-LONGEST = 1024 * 1024  # bytes of one secret
+
+
+_SECRET = frozenset(SECRETS)
 
 
 class OutOfTime(Exception):
@@ -22,11 +25,12 @@ Span = tuple[int, int, str]
 
 
 class Finder(NamedTuple):
-    """A kind, ready to be looked for."""
+    """A kind, ready to be looked for: where the gate says that a secret may be if it is ``placed``, else everywhere."""
 
     name: str
     spans: Callable[[bytes], Iterable[tuple[int, int]]]
     near: tuple[bytes, ...] = ()
+    placed: bool = False
 
 
 def built_in(kind: Kind, compiler: Any = re) -> Finder:
@@ -43,13 +47,13 @@ def built_in(kind: Kind, compiler: Any = re) -> Finder:
             group = 1 if expression.groups and match.start(1) >= 0 else 0
             start, end = match.span(group)
             if left:
-                before = data[max(0, start - 64) : start]
+                before = data[max(0, start - 80) : start]
                 start -= len(before) - len(before.rstrip(left))
             meant = check(data[start:end])
             if meant and not _goes_on(kind.name, data, start, start + meant):
                 yield start, start + meant
 
-    return Finder(kind.name, spans, kind.near)
+    return Finder(kind.name, spans, kind.near, kind in _SECRET)
 
 
 def _goes_on(name: str, data: bytes, start: int, end: int) -> bool:
@@ -71,14 +75,19 @@ class Scanner:
     """Takes out of a text what *finders* find. *tick* is called between pieces: it may rest, and ends the work by raising."""
 
     def __init__(self, finders: Sequence[Finder], key: bytes, tick: Callable[[], object] = lambda: None) -> None:
-        self.finders, self._key, self._tick = finders, key, tick
+        self._key, self._tick = key, tick
+        self._placed = [finder for finder in finders if finder.placed]
+        self._others = [finder for finder in finders if not finder.placed]
         self.taken: dict[str, int] = {}
 
     def __call__(self, text: str) -> str:
         """*text* with pseudonyms instead of what was found; *text* itself where nothing was."""
         data = text.encode("utf-8", "surrogatepass")
         spans: list[Span] = []
-        for finder in self.finders:
+        if self._placed:
+            for start, end in _joined(places(data, self._tick)):
+                spans += self._at(data, start, end)
+        for finder in self._others:
             if not finder.near or any(literal in data for literal in finder.near):
                 spans += self._found(finder, data)
         if not spans:
@@ -90,6 +99,14 @@ class Scanner:
             done = end
         out.append(data[done:])
         return b"".join(out).decode("utf-8", "surrogatepass")
+
+    def _at(self, data: bytes, first: int, last: int) -> Iterator[Span]:
+        piece = data[first:last]
+        for finder in self._placed:
+            if any(literal in piece for literal in finder.near):
+                for start, end in finder.spans(piece):
+                    yield first + start, first + end, finder.name
+        self._tick()
 
     def _found(self, finder: Finder, data: bytes) -> list[Span]:
         if len(data) <= PIECE + OVERLAP:
@@ -120,6 +137,19 @@ def _whole(data: bytes, at: int) -> int:
     while 0 < at < len(data) and data[at] & 0xC0 == 0x80:
         at -= 1
     return min(at, len(data))
+
+
+def _joined(found: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """The places in their order, those that overlap as one."""
+    begin = end = 0
+    for start, stop in sorted(found):
+        if start > end:
+            if end:
+                yield begin, end
+            begin = start
+        end = max(end, stop)
+    if end:
+        yield begin, end
 
 
 def _merged(spans: list[Span]) -> list[Span]:

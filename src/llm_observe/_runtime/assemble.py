@@ -241,13 +241,14 @@ class Assembler:
             ),
             request_id=scope.request_id if scope else None,
             service=self.service,
-            started_at=instant(first.started_ns),
+            started_at=settled.attempts[0].started_at,
             duration=(last.ended - first.began) / 1e9,
             scope=_info(scope),
             attempts=settled.attempts,
         )
-        for one in (settled.first, settled.last):
-            one.settled(call.id)
+        settled.last.settled(call.id)
+        if settled.first is not settled.last:
+            settled.first.settled(call.id)
         call = self._price(call)
         self._add(scope, call, first.began, last.ended)
         return call

@@ -15,16 +15,19 @@ def through(record: AnyRecord, steps: Iterable[Processor], guard: Guard) -> AnyR
     A step that fails must not let through what it was to take away: the record goes on without its content, and past no other step.
     """
     for step in steps:
-        name = getattr(step, "__name__", type(step).__name__)
         try:
             seen: object = step(record)
         except (Exception, SystemExit) as error:  # its words may quote the prompt
-            guard.caught(error, f"the processor {name}", quoted=False)
+            guard.caught(error, f"the processor {_name(step)}", quoted=False)
             return stripped(record)
         if seen is None:
             return None
         if not isinstance(seen, Record):
-            guard.caught(TypeError(f"it returned {type(seen).__name__}, not a record and not None"), f"the processor {name}")
+            guard.caught(TypeError(f"it returned {type(seen).__name__}, not a record and not None"), f"the processor {_name(step)}")
             return stripped(record)
         record = cast("AnyRecord", seen)
     return record
+
+
+def _name(step: Processor) -> str:
+    return getattr(step, "__name__", type(step).__name__)

@@ -16,6 +16,7 @@ Held = tuple[tuple[str, ...], tuple[Listed, ...]]
 """Headers that are allowed, by the names we keep them under, not read yet."""
 
 _name_of: Callable[[Listed], bytes] = operator.itemgetter(1)
+_value_of: Callable[[Listed], bytes] = operator.itemgetter(2)
 
 LONGEST = 512  # characters of a value that are kept; what is read of headers is shorter
 
@@ -71,7 +72,12 @@ class AllowedHeaders(dict[bytes | str, str]):
 def read(held: Held) -> dict[str, str]:
     """What was held, as :meth:`AllowedHeaders.pick` would have picked it."""
     names, headers = held
-    return {name: value[:LONGEST].decode("latin-1") for name, (_, _, value) in zip(names, headers, strict=True)}
+    values = list(map(_value_of, headers))
+    if max(map(len, values), default=0) <= LONGEST:
+        texts = b"\n".join(values).decode("latin-1").split("\n")  # all at once: a line end is in no value that came over HTTP
+        if len(texts) == len(names):
+            return dict(zip(names, texts, strict=True))
+    return {name: value[:LONGEST].decode("latin-1") for name, value in zip(names, values, strict=True)}
 
 
 def _text(value: object) -> str:

@@ -30,6 +30,9 @@ from llm_observe.records.facts import (
 from llm_observe.records.messages import AnyPart
 from llm_observe.records.shape import SCHEMA, Shape, Status
 
+_REQUEST, _RESPONSE, _USAGE, _INPUT, _OUTPUT, _TOOL = CallRequest(), CallResponse(), Usage(), Input(), Output(), Tool()
+"""What says nothing, and is not written. It goes by identity: what is merely equal is."""
+
 
 class Decoded(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What the bytes of one exchange say: the wire's half of a :class:`Call`. Nothing here needs a clock or an id."""
@@ -39,13 +42,13 @@ class Decoded(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     wire: Wire
     status: Status
     server: Server | None = None
-    request: CallRequest = CallRequest()
-    response: CallResponse = CallResponse()
-    usage: Usage = Usage()
+    request: CallRequest = _REQUEST
+    response: CallResponse = _RESPONSE
+    usage: Usage = _USAGE
     system_instructions: tuple[AnyPart, ...] = ()
-    input: Input = Input()
-    output: Output = Output()
-    tool: Tool = Tool()
+    input: Input = _INPUT
+    output: Output = _OUTPUT
+    tool: Tool = _TOOL
     conversation: Conversation | None = None
     prompt: Prompt | None = None
     embeddings: Embeddings | None = None
@@ -94,13 +97,13 @@ class Call(Record, tag="call", frozen=True, kw_only=True):
     provider: Provider
     wire: Wire | None = None
     server: Server | None = None
-    request: CallRequest = CallRequest()
-    response: CallResponse = CallResponse()
-    usage: Usage = Usage()
+    request: CallRequest = _REQUEST
+    response: CallResponse = _RESPONSE
+    usage: Usage = _USAGE
     system_instructions: tuple[AnyPart, ...] = ()
-    input: Input = Input()
-    output: Output = Output()
-    tool: Tool = Tool()
+    input: Input = _INPUT
+    output: Output = _OUTPUT
+    tool: Tool = _TOOL
     conversation: Conversation | None = None
     prompt: Prompt | None = None
     embeddings: Embeddings | None = None
@@ -109,24 +112,32 @@ class Call(Record, tag="call", frozen=True, kw_only=True):
     truncated: dict[str, Cut] = msgspec.field(default_factory=dict)
 
 
-_SHARED = tuple(name for name in Decoded.__struct_fields__ if name in Call.__struct_fields__)
-_EMPTY: dict[str, object] = {
-    "request": CallRequest(),
-    "response": CallResponse(),
-    "usage": Usage(),
-    "system_instructions": (),
-    "input": Input(),
-    "output": Output(),
-    "tool": Tool(),
-    "truncated": {},
-}
-
-
 def call_of(decoded: Decoded, **own: Any) -> Call:
     """The call that *decoded* tells of, with its *own* ids, times and attempts.
 
     What the wire said nothing of is left at the record's defaults, so that it is not written at all.
     """
-    model = decoded.request.model
-    found = {name: value for name in _SHARED if (value := getattr(decoded, name)) != _EMPTY.get(name)}
-    return Call(name=f"{decoded.operation.name} {model}" if model else decoded.operation.name, **found | own)
+    operation, request = decoded.operation, decoded.request
+    response, usage, asked, answered, tool = decoded.response, decoded.usage, decoded.input, decoded.output, decoded.tool
+    model = request.model
+    return Call(
+        name=f"{operation.name} {model}" if model else operation.name,
+        operation=operation,
+        provider=decoded.provider,
+        wire=decoded.wire,
+        status=decoded.status,
+        server=decoded.server,
+        request=_REQUEST if request == _REQUEST else request,
+        response=_RESPONSE if response == _RESPONSE else response,
+        usage=_USAGE if usage == _USAGE else usage,
+        system_instructions=decoded.system_instructions,
+        input=_INPUT if asked == _INPUT else asked,
+        output=_OUTPUT if answered == _OUTPUT else answered,
+        tool=_TOOL if tool == _TOOL else tool,
+        conversation=decoded.conversation,
+        prompt=decoded.prompt,
+        embeddings=decoded.embeddings,
+        error=decoded.error,
+        truncated=decoded.truncated,
+        **own,
+    )

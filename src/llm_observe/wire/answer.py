@@ -149,6 +149,8 @@ def error_of(document: Any) -> Error | None:
         document = document[0] if document else None
     document = mapping(document)
     error = document.get("error")
+    if error is None and document.get("object") != "error":
+        return None
     if type(error) is str and error:
         return Error(type=text(document.get("error_type")) or text(document.get("code")) or UNKNOWN_ERROR, message=error)
     if not error or type(error) is not dict:

@@ -106,11 +106,13 @@ def _decoded(exchange: Exchange, spoken: Spoken, asked: Asked, body: Body, answe
         given = complete is False or any(answer.reasons)  # else a server that gives none
         reasons = tuple(map(_reason, answer.reasons)) if given else ()
     messages = tuple(
-        Message(role=role, parts=parts, finish_reason=reasons[n] if n < len(reasons) else None)
-        for n, (role, parts) in enumerate(answer.choices)
+        [
+            Message(role=role, parts=parts, finish_reason=reasons[n] if n < len(reasons) else None)
+            for n, (role, parts) in enumerate(answer.choices)
+        ]
     )
-    gap = bool(exchange.tail)
-    first_chunk_at, gaps = _chunks(body)
+    gap, headers = bool(exchange.tail), exchange.response_headers
+    first_chunk_at, gaps = _chunks(body) if body.times else (None, ())
     dimension = asked.dimension or answer.dimension
     return Decoded(
         operation=Operation(name=asked.operation or spoken.format.operation),
@@ -119,7 +121,7 @@ def _decoded(exchange: Exchange, spoken: Spoken, asked: Asked, body: Body, answe
             format=spoken.name,
             client=exchange.client or None,
             status_code=exchange.status_code,
-            finish_reasons=tuple(raw for raw in answer.reasons if raw is not None),
+            finish_reasons=tuple([raw for raw in answer.reasons if raw is not None]),
             complete=complete,
             end=exchange.end,
             reason=reason,
@@ -145,17 +147,17 @@ def _decoded(exchange: Exchange, spoken: Spoken, asked: Asked, body: Body, answe
         input=Input(messages=asked.messages, count=asked.count if asked.messages or exchange.request_ends is None else None),
         output=Output(messages=messages, type=asked.output_type, schema=asked.schema),
         tool=Tool(definitions=asked.tools),
-        conversation=_conversation(asked.conversation, answer.conversation),
+        conversation=_conversation(asked.conversation, answer.conversation) if asked.conversation or answer.conversation else None,
         prompt=asked.prompt,
         embeddings=Embeddings(dimension=Dimension(count=dimension)) if dimension else None,
         error=error,
-        provider_request_id=encodable(provider_request_id(exchange.response_headers)) or answer.request_id,
-        retry_after=_either(retry_after(exchange.response_headers), answer.retry_after),
-        processing_time=_either(processing_time(exchange.response_headers), answer.processing_time),
-        rate_limits=rate_limits(exchange.response_headers),
+        provider_request_id=encodable(provider_request_id(headers)) or answer.request_id,
+        retry_after=_either(retry_after(headers), answer.retry_after),
+        processing_time=_either(processing_time(headers), answer.processing_time),
+        rate_limits=rate_limits(headers),
         first_chunk_at=first_chunk_at,
-        first_content_at=_at(body.times, answer.first_content),
-        truncated=_truncated(exchange),
+        first_content_at=None if answer.first_content is None else _at(body.times, answer.first_content),
+        truncated=_truncated(exchange) if exchange.shed or gap else {},
     )
 
 
@@ -206,8 +208,8 @@ def _is_heartbeat(event: bytes) -> bool:
     return len(event) < _SHORT and (b'"ping"' in event or event == DONE)
 
 
-def _at(times: list[int], event: int | None) -> int | None:
-    return times[event] if event is not None and event < len(times) else None
+def _at(times: list[int], event: int) -> int | None:
+    return times[event] if event < len(times) else None
 
 
 def _request_size(exchange: Exchange) -> int:

@@ -73,8 +73,6 @@ class Endpoints:
         return row.provider if row else None
 
     def _first(self, exchange: Exchange, fits: Callable[[Endpoint], bool]) -> Endpoint | None:
-        if not self._rows:
-            return None
         host, path = exchange.host.lower().rstrip("."), exchange.path.partition("?")[0].partition("#")[0]
         return next((row for row in self._rows if fits(row) and row.at(host, exchange.port, path)), None)
 

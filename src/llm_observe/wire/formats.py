@@ -6,6 +6,7 @@ a file beside.
 """
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -86,7 +87,9 @@ def request_document(exchange: Exchange) -> Any:
 
 def matched(exchange: Exchange, body: Any, endpoints: Endpoints = NO_ENDPOINTS) -> Spoken | None:
     """What the exchange speaks, or None where it is no model call; *body* is the request's. The user's own *endpoints* come first."""
-    own, named = endpoints.format_of(exchange), endpoints.provider_of(exchange)
+    own = named = None
+    if endpoints:
+        own, named = endpoints.format_of(exchange), endpoints.provider_of(exchange)
     form = _form(exchange, body, named) if own is None else own.format
     if form is None:
         return None
@@ -96,8 +99,15 @@ def matched(exchange: Exchange, body: Any, endpoints: Endpoints = NO_ENDPOINTS) 
 
 def _form(exchange: Exchange, body: Any, named: str | None) -> Format | None:
     """The first row that fits. Where the user names the format's own home, the body need not agree."""
-    path = exchange.path.partition("?")[0].partition("#")[0]
-    for form in FORMATS:
-        if form.method == exchange.method and form.at(path) and (form.agrees is None or form.home == named or form.agrees(body, exchange)):
+    for row in _rows_at(exchange.method, exchange.path):
+        form = FORMATS[row]
+        if form.agrees is None or form.home == named or form.agrees(body, exchange):
             return form
     return None
+
+
+@lru_cache(maxsize=1024)
+def _rows_at(method: str, path: str) -> tuple[int, ...]:
+    """The rows of the table whose address this is. An application calls few."""
+    path = path.partition("?")[0].partition("#")[0]
+    return tuple(row for row, form in enumerate(FORMATS) if form.method == method and form.at(path))

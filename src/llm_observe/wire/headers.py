@@ -27,6 +27,8 @@ def provider_request_id(headers: Mapping[str, str]) -> str | None:
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
     """How long the provider asks to be left alone, in seconds. A date counts from the response's own ``date``: no clock here."""
+    if "retry-after" not in headers and "retry-after-ms" not in headers:
+        return None
     milliseconds = seconds_of(headers.get("retry-after-ms"))
     if milliseconds is not None:
         return milliseconds / 1000

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from llm_observe.records import RateLimit
 from llm_observe.wire.headers import http_date, seconds_of
@@ -26,46 +27,43 @@ LIMIT_PREFIXES = ("x-ratelimit-", "anthropic-ratelimit-", "ratelimit-", "ratelim
 """What the names of these headers begin with."""
 
 
-class _Places(dict[str, tuple[str, str] | None]):
-    """Header names to the limit they tell of and what they tell of it; each spelling is looked at once."""
-
-    MOST = 1024  # spellings remembered
-
-    def __missing__(self, header: str) -> tuple[str, str] | None:
-        place = None
+@lru_cache(maxsize=256)  # a server sends the same names each time
+def _places(headers: tuple[str, ...]) -> tuple[tuple[str, dict[str, str]], ...]:
+    """The limits that headers of these names tell of, and what of each stands in which."""
+    found: dict[str, dict[str, str]] = {}
+    for header in headers:
         if match := _LIMIT.fullmatch(header):
             name = match["after"] or match["before"] or ""
             if match["size"]:
                 name = f"size_{name}" if name else "size"
-            place = (name or "requests").replace("-", "_"), match["first"] or match["last"]
-        if len(self) < self.MOST:
-            self[header] = place
-        return place
-
-
-_places = _Places()
+            found.setdefault((name or "requests").replace("-", "_"), {})[match["first"] or match["last"]] = header
+    return tuple(found.items())
 
 
 def rate_limits(headers: Mapping[str, str]) -> tuple[RateLimit, ...]:
     """Each limit that the headers tell of, in the order they do: ``requests``, ``tokens``, ``input_tokens``, ``tokens_minute`` ..."""
-    found: dict[str, dict[str, str]] = {}
-    for header in headers:
-        if (place := _places[header]) is not None:
-            found.setdefault(place[0], {})[place[1]] = headers[header]
+    places = _places(tuple(headers))
+    if not places:
+        return ()
     return tuple(
         RateLimit(
-            name=name, limit=_whole(told.get("limit")), remaining=_whole(told.get("remaining")), reset=_until(told.get("reset"), headers)
+            name=name,
+            limit=_whole(headers.get(told.get("limit", ""))),
+            remaining=_whole(headers.get(told.get("remaining", ""))),
+            reset=_until(headers.get(told.get("reset", "")), headers),
         )
-        for name, told in found.items()
+        for name, told in places
     )
 
 
 def processing_time(headers: Mapping[str, str]) -> float | None:
     """How long the provider says to have worked, in seconds."""
     for name in _MILLISECONDS:
-        if (milliseconds := seconds_of(headers.get(name))) is not None:
+        if name in headers and (milliseconds := seconds_of(headers[name])) is not None:
             return milliseconds / 1000
-    match = _DUR.search(headers.get("server-timing", ""))
+    if "server-timing" not in headers:
+        return None
+    match = _DUR.search(headers["server-timing"])
     return float(match[1]) / 1000 if match else None
 
 

@@ -119,6 +119,7 @@ _PATTERNS = [
 _OLLAMA_PORT = 11434
 
 
+@lru_cache(maxsize=1024)  # an application calls few
 def provider_of(host: str, port: int | None, path: str, *, home: str) -> Provider:
     """The provider behind *host*, or *home* (where the format comes from) marked as guessed."""
     name = _known(host.lower().rstrip("."))

@@ -41,13 +41,13 @@ def asked(body: Any, exchange: Exchange) -> Asked:
     """The request."""
     body = mapping(body)
     messages = body.get("messages")
-    output_type, schema = output_form(mapping(body.get("response_format")))
+    output_type, schema = output_form(mapping(body["response_format"])) if "response_format" in body else (None, None)
     return Asked(
         request=call_request(body, exchange),
-        messages=tuple(message_of(message) for message in items(messages) if type(message) is dict),
+        messages=tuple([message_of(message) for message in items(messages) if type(message) is dict]),
         count=len(messages) if type(messages) is list else None,
-        tools=tool_definitions(body),
-        output_type=_modality(items(body.get("modalities"))) or output_type,
+        tools=tool_definitions(body) if "tools" in body or "functions" in body else (),
+        output_type=_modality(items(body["modalities"])) or output_type if "modalities" in body else output_type,
         schema=schema,
     )
 

@@ -5,9 +5,21 @@ from typing import Any
 from llm_observe.records import CallRequest, Choice, Exchange, PreviousResponse, ReasoningRequest
 from llm_observe.wire.jsonio import Document, integer, items, mapping, number, text
 
+_RARE = frozenset(  # what is looked for beside model, stream, max_tokens and temperature
+    {"previous_response_id", "reasoning_effort", "reasoning", "max_completion_tokens", "max_output_tokens", "top_p", "top_k"}
+    | {"frequency_penalty", "presence_penalty", "stop", "seed", "random_seed", "n", "service_tier"}
+)
+
 
 def call_request(body: Document, exchange: Exchange) -> CallRequest:
     """What was asked for. Each name means the same wherever it is met, so all are looked for in any request."""
+    if _RARE.isdisjoint(body) and (model := text(body.get("model"))):
+        return CallRequest(
+            model=model,
+            stream=True if body.get("stream") is True else None,
+            max_tokens=integer(body.get("max_tokens")),
+            temperature=number(body.get("temperature")),
+        )
     previous = text(body.get("previous_response_id"))
     level = text(body.get("reasoning_effort")) or text(mapping(body.get("reasoning")).get("effort"))
     return CallRequest(
@@ -42,7 +54,10 @@ def output_form(form: Document) -> tuple[str | None, Any]:
 
 
 def _first(body: Document, *names: str) -> int | None:
-    return next((value for name in names if (value := integer(body.get(name))) is not None), None)
+    for name in names:
+        if name in body and (value := integer(body[name])) is not None:
+            return value
+    return None
 
 
 def _stop(value: Any) -> tuple[str, ...]:

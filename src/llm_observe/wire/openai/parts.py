@@ -10,6 +10,7 @@ from llm_observe.records import (
     Refusal,
     ServerToolCall,
     ServerToolCallResponse,
+    Text,
     ToolCall,
     ToolCallResponse,
 )
@@ -21,7 +22,7 @@ from llm_observe.wire.openai.content import cited, content_parts, part_of, plain
 def message_of(message: Document) -> Message:
     """One message of the request, its role as it was sent."""
     role = text(message.get("role")) or ""
-    name = text(message.get("name"))
+    name = text(message["name"]) if "name" in message else None
     if role in {"tool", "function"}:
         response = plain_of(message.get("content"))
         return Message(role=role, parts=(ToolCallResponse(id=text(message.get("tool_call_id")), response=response),), name=name)
@@ -35,7 +36,8 @@ def output_parts(message: Document, sources: tuple[object, ...] = ()) -> tuple[A
     """
     content = message.get("content")
     if len(message) == 2 and type(content) is str and content:
-        return cited(content_parts(content), sources)  # role and content: by far the most frequent message
+        said = (Text(content=content),)
+        return cited(said, sources) if sources else said  # role and content: by far the most frequent message
     parts: list[AnyPart] = []
     if thought := reasoning_of(message):
         parts.append(Reasoning(content=thought))
@@ -69,6 +71,8 @@ def citations_of(message: Document) -> tuple[object, ...]:
 
 def sources_of(document: Document) -> tuple[object, ...]:
     """What an answer as a whole stands on: Perplexity's search results, or no more than their addresses."""
+    if "search_results" not in document and "citations" not in document:
+        return ()
     return tuple(scrubbed(items(document.get("search_results")) or items(document.get("citations"))))
 
 

@@ -5,6 +5,7 @@ from llm_observe.wire.answer import modality, usage
 from llm_observe.wire.jsonio import Document, integer, mapping, number
 
 _EMPTY = Usage()
+_USUAL = frozenset({"prompt_tokens", "completion_tokens", "total_tokens"})  # where there are no others, there is nothing to look for
 
 
 def usage_of(document: Document) -> Usage:
@@ -12,6 +13,8 @@ def usage_of(document: Document) -> Usage:
     counts = mapping(document.get("usage")) or mapping(mapping(document.get("x_groq")).get("usage"))
     if not counts:
         return _timed(mapping(document.get("timings")))
+    if counts.keys() <= _USUAL:
+        return Usage(input_tokens=integer(counts.get("prompt_tokens")), output_tokens=integer(counts.get("completion_tokens")))
     searches = _first(counts.get("num_search_queries"), mapping(counts.get("server_tool_use_details")).get("web_search_requests"))
     return _usage(counts, "prompt", "completion", searches)
 
@@ -31,9 +34,11 @@ def embeddings_usage(counts: Document) -> Usage:
 def time_of(document: Document) -> float | None:
     """The seconds that Groq and llama.cpp say to have worked."""
     counts = mapping(document.get("usage")) or mapping(mapping(document.get("x_groq")).get("usage"))
-    if (total := number(counts.get("total_time"))) is not None:
+    if "total_time" in counts and (total := number(counts["total_time"])) is not None:
         return total
-    timings = mapping(document.get("timings"))
+    if "timings" not in document:
+        return None
+    timings = mapping(document["timings"])
     prompt, predicted = number(timings.get("prompt_ms")), number(timings.get("predicted_ms"))
     return None if prompt is None or predicted is None else (prompt + predicted) / 1000
 
@@ -94,4 +99,7 @@ def _whole_output(counts: Document, prompt: int | None, completion: int | None, 
 
 
 def _first(*values: object) -> int | None:
-    return next((count for value in values if (count := integer(value)) is not None), None)
+    for value in values:
+        if value is not None and (count := integer(value)) is not None:
+            return count
+    return None

@@ -10,21 +10,16 @@ from typing import Any
 
 from llm_observe.records import AnyPart, Error, Exchange
 from llm_observe.wire.answer import Answer, Asked, error_of, unread_reason
-from llm_observe.wire.jsonio import MALFORMED, Document, items, load, mapping, text
-from llm_observe.wire.openai.chunk import usual
-from llm_observe.wire.openai.fold import Folded
+from llm_observe.wire.jsonio import Document, items, mapping, text
+from llm_observe.wire.openai.chunk import all_usual, usual
 from llm_observe.wire.openai.parameters import call_request, output_form
 from llm_observe.wire.openai.parts import message_of, output_parts, sources_of
+from llm_observe.wire.openai.stream import Stream
 from llm_observe.wire.openai.tools import tool_definitions
 from llm_observe.wire.openai.usage import time_of, usage_of
 from llm_observe.wire.provider import known_host, provider_of
 
-DONE = b"[DONE]"
-
-_LAST = (  # members of a chunk of which the last one counts
-    *("usage", "x_groq", "timings", "service_tier", "system_fingerprint"),
-    *("citations", "search_results"),
-)
+_RUN = 32  # events that are read at once where all of them are usual
 
 
 def agrees(body: Any, exchange: Exchange) -> bool:
@@ -68,68 +63,27 @@ def answered(document: Any, exchange: Exchange) -> Answer:
 
 def streamed(events: Sequence[bytes], exchange: Exchange) -> Answer:
     """A stream: ``data: [DONE]`` ends it, or a finish reason for every choice."""
-    choices: dict[int, Folded] = {}
-    said: Document = {}
-    said_id: Any = None  # the first that is not empty: Azure opens with a chunk of empty ones
-    model: Any = None
-    error: Error | None = None
-    done, unread = False, 0
-    first_content: int | None = None
-    for place, event in enumerate(events):
-        if chunk := usual(event):
-            said_id = said_id or chunk.id
-            model = model or chunk.model
-            if chunk.system_fingerprint:
-                said["system_fingerprint"] = chunk.system_fingerprint
-            if chunk.service_tier:
-                said["service_tier"] = chunk.service_tier
-            (choice,) = chunk.choices
-            folded = choices.get(choice.index)
-            if folded is None:
-                folded = choices[choice.index] = Folded()
-            if folded.say(choice.delta.content, choice.delta.reasoning_content) and first_content is None:
-                first_content = place
-            continue
-        if event == DONE:
-            done = True
-            continue
-        chunk = load(event)
-        if type(chunk) is not dict:
-            unread += chunk is MALFORMED
-            error = error or error_of(chunk)
-            continue
-        said_id = said_id or chunk.get("id")
-        model = model or chunk.get("model")
-        for name in _LAST:
-            if member := chunk.get(name):
-                said[name] = member
-        if "error" in chunk or chunk.get("object") == "error":
-            error = error or error_of(chunk)
-        for position, choice in enumerate(items(chunk.get("choices"))):
-            if type(choice) is not dict:
-                continue
-            index = choice.get("index")
-            if type(index) is not int:
-                index = position
-            folded = choices.get(index)
-            if folded is None:
-                folded = choices[index] = Folded()
-            if folded.add(choice) and first_content is None:
-                first_content = place
-            if "error" in choice:
-                error = error or error_of(choice)
-            if usage := choice.get("usage"):  # Moonshot
-                said["usage"] = usage
-    ordered = [choices[index] for index in sorted(choices)]
-    sources = sources_of(said)
+    stream = Stream()
+    for start in range(0, len(events), _RUN):
+        run = events[start : start + _RUN]
+        if chunks := all_usual(run):
+            stream.say(chunks, start)
+        else:
+            for place, event in enumerate(run, start):
+                if chunk := usual(event):
+                    stream.say((chunk,), place)
+                else:
+                    stream.add(event, place)
+    ordered = [stream.choices[index] for index in sorted(stream.choices)]
+    sources = sources_of(stream.said)
     return _answer(
-        {**said, "id": said_id, "model": model},
+        {**stream.said, "id": stream.id, "model": stream.model},
         choices=tuple((choice.role, choice.parts(sources)) for choice in ordered),
         reasons=tuple(choice.reason for choice in ordered),
-        error=error,
-        complete=done or (bool(ordered) and all(choice.reason for choice in ordered)),
-        reason=unread_reason(unread),
-        first_content=first_content,
+        error=stream.error,
+        complete=stream.done or (bool(ordered) and all(choice.reason for choice in ordered)),
+        reason=unread_reason(stream.unread),
+        first_content=stream.first_content,
     )
 
 

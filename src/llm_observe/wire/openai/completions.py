@@ -12,6 +12,7 @@ from llm_observe.wire.jsonio import MALFORMED, load, mapping, text
 from llm_observe.wire.openai import chat
 from llm_observe.wire.openai.inputs import count_of, messages_of
 from llm_observe.wire.openai.parameters import call_request
+from llm_observe.wire.openai.stream import DONE
 from llm_observe.wire.provider import known_host
 
 
@@ -47,7 +48,7 @@ def _pieces(events: Sequence[bytes]) -> Answer:
     first_content: int | None = None
     for place, event in enumerate(events):
         chunk = load(event)
-        unread += chunk is MALFORMED and event != chat.DONE
+        unread += chunk is MALFORMED and event != DONE
         if (piece := text(mapping(chunk).get("value"))) is not None:
             pieces.append(piece)
             first_content = place if first_content is None else first_content

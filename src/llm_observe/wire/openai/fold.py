@@ -67,14 +67,6 @@ class Folded:
         self.legacy: _Call | None = None
         self.whole: tuple[AnyPart, ...] = ()
 
-    def say(self, content: str | None, thought: str | None) -> bool:
-        """:meth:`add` for a chunk that has these and nothing else."""
-        if content is not None:
-            self.text.append(content)
-        if thought:
-            self.reasoning.append(thought)
-        return bool(content or thought)
-
     def add(self, choice: Document) -> bool:
         """One more chunk's word about this choice. Whether it has something of the answer in it."""
         self.reason = text(choice.get("finish_reason")) or self.reason

@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterable, Sequence
 
 import anyio
 import anyio._backends._asyncio
-import anyio.lowlevel
 import msgspec
 
 from llm_observe._runtime.assemble import Assembler
@@ -36,8 +35,9 @@ from llm_observe.records import AnyRecord
 
 FIRST_NAP, LONGEST_NAP = 0.02, 0.1  # seconds between two looks while there is traffic: each nap twice the one before
 IDLE = 1.0  # seconds without traffic after which the sink goes to sleep
-SLICE = 0.0005  # seconds of work between two breaths
+SLICE = 0.0007  # seconds of work between two breaths, at most as far as that can be foreseen
 BREATH = 0.0001  # seconds of rest: long enough for a waiting thread to wake and take the GIL
+TURN = 4  # breaths between two turns of the loop, in which exporters go on
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 20.0  # seconds before the loop starts anew after a failure: three times a minute at most
 TELLING = 0.5  # seconds between two looks of the meters at our own numbers
 LONGEST_CLOSE = 0.4  # seconds that exporters have to close
@@ -69,6 +69,7 @@ class Sink:
         self.filtered = 0  # records a processor let go
         self.restarts = 0  # of the loop, after a failure of our own
         self.lost = {"serialize_error": 0, "decode_error": 0, "shutdown_deadline": 0, "sampled_out": 0}
+        self._rested, self._breaths = 0.0, 0  # when the thread let go last, and how often it did while there was work
         self._hand: deque[object] = deque()  # taken, and not worked on yet
         self._orders: list[Flush] = []
         self._thread: threading.Thread | None = None
@@ -224,10 +225,11 @@ class Sink:
         overtaken = len(self.handover) or (seconds is None and self._untold)  # what came before `asleep` was set did not wake us
         if not overtaken and self._stop_at is None:
             await wait(wakeup, seconds)
+            self._rested = time.monotonic()
         self.handover.asleep = False
 
     async def _work(self, start_soon: Callable[..., object]) -> None:
-        since = time.monotonic()
+        before = time.monotonic()
         while self._hand:
             item = self._hand.popleft()
             if isinstance(item, Flush):
@@ -237,10 +239,14 @@ class Sink:
                 self._emit(functools.partial(self.assembler.records, item), owed=0 if isinstance(item, Settle) else 1)
             if self._late():
                 return
-            if time.monotonic() - since > SLICE:
+            now = time.monotonic()
+            if now - self._rested + (now - before) > SLICE:  # the next item is taken to be like this one
                 time.sleep(BREATH)  # noqa: ASYNC251 - the whole thread is to let go
-                await anyio.lowlevel.checkpoint()
-                since = time.monotonic()
+                self._rested = now = time.monotonic()
+                self._breaths += 1
+                if not self._breaths % TURN:
+                    await asyncio.sleep(0)
+            before = now
 
     def _emit(self, settle: Callable[[], Iterable[AnyRecord]], *, owed: int) -> None:
         """Send what *settle* yields. Of what is *owed* and what waited, all that neither comes nor waits on is lost, and counted."""

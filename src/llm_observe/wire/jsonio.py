@@ -7,6 +7,7 @@ has the wrong shape, so that the decoders have no type checks of their own.
 
 import json
 import math
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
@@ -16,6 +17,7 @@ Document = dict[str, Any]
 MAX_DEPTH = 200
 """Nesting that is still read. Real bodies stay under 40; the encoder and the processors have to walk what is let through."""
 
+_LONG = 8192  # bytes from which on it pays to look for brackets one by one
 _EXACT_DIGITS = 400  # longer integers are kept as text: Python itself refuses to parse from 4,300 on
 _NOTHING: Document = {}
 
@@ -40,7 +42,7 @@ def load(data: bytes | str) -> Any:
     except RecursionError:
         return MALFORMED
     # A document of n bytes nests n / 2 deep at most, and no deeper than it has brackets to open.
-    if len(data) > 2 * MAX_DEPTH and _openers(data) > MAX_DEPTH and _is_deep(document):
+    if len(data) > 2 * MAX_DEPTH and _has_many_openers(data) and _is_deep(document):
         return MALFORMED
     return document
 
@@ -75,10 +77,23 @@ def _integer(digits: str) -> int | str:
     return int(digits) if len(digits) < _EXACT_DIGITS else digits
 
 
-def _openers(data: bytes | str) -> int:
+def _has_many_openers(data: bytes | str) -> bool:
     if isinstance(data, bytes):
-        return data.count(b"{") + data.count(b"[")
-    return data.count("{") + data.count("[")
+        if len(data) < _LONG:
+            return data.count(b"{") + data.count(b"[") > MAX_DEPTH
+        return _counted(data.find, (b"{", b"[")) > MAX_DEPTH
+    return _counted(data.find, ("{", "[")) > MAX_DEPTH
+
+
+def _counted(find: Callable[..., int], things: Iterable[bytes | str]) -> int:
+    """How many of *things* there are, up to more than we ask for: in a long text, to look for the next costs a tenth of counting them all."""
+    count = 0
+    for thing in things:
+        place = find(thing)
+        while place >= 0 and count <= MAX_DEPTH:
+            count += 1
+            place = find(thing, place + 1)
+    return count
 
 
 def _is_deep(document: Any) -> bool:

@@ -12,6 +12,7 @@ from llm_observe import Observer, current
 from llm_observe.errors import SettingsError
 from llm_observe.exporters.memory import MemoryExporter
 from llm_observe.flask import LLMObserve
+from llm_observe.testing import recording
 
 
 @pytest.fixture
@@ -116,6 +117,17 @@ def test_a_call_keeps_with_its_request(app, llm_records, path):
     assert ("r-1", "r-1") == (answer.headers["x-request-id"], call.request_id)
     assert (record.trace_id, record.span_id) == (call.trace_id, call.parent_id)
     assert (1, "ok", path) == (record.calls.count, record.status, record.url.path)
+
+
+def test_content_is_left_out_by_route(app):
+    """Of the rule that matched, in the view and in a streamed body."""
+    with recording(content_for={"GET /stream": "none", "/part/*": "metadata"}) as recorded:
+        LLMObserve(app)
+        for path in ("/chat/1", "/stream", "/part/a/x/b"):
+            app.test_client().get(path).get_data()
+
+        kept = {call.scope.route: call.content for call in recorded.calls}
+    assert {"/chat/<int:id>": None, "/stream": "none", "/part/<name>/x/<path:rest>": "metadata"} == kept
 
 
 def test_an_exception_that_nobody_handles(app, llm_records):

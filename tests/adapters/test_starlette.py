@@ -19,6 +19,7 @@ import llm_observe
 from llm_observe import current
 from llm_observe.fastapi import LLMObserveMiddleware as FastAPIMiddleware
 from llm_observe.starlette import LLMObserveMiddleware
+from llm_observe.testing import recording
 
 
 def page(request):
@@ -374,6 +375,26 @@ def test_a_call_in_a_step_has_the_step_as_its_parent(llm_records, model):
 
     (call,), (step,), (record,) = llm_records.calls, llm_records.steps, llm_records.requests
     assert (step.span_id, record.span_id) == (call.parent_id, step.parent_id)
+
+
+def test_content_is_left_out_by_route(model):
+    """Of the route that matched, wherever the view makes the call; what a middleware asks before any matched is left out too."""
+    with recording(content_for={"/*": "full", "GET /stream*": "none"}) as recorded:
+        app = views(model)
+
+        @app.middleware("http")
+        async def asking(request, call_next):
+            await model.aask()
+            return await call_next(request)
+
+        with TestClient(app) as client:
+            for way in ("stream", "stream-sync", "async"):
+                client.get(f"/{way}").raise_for_status()
+
+        kept = [(call.scope.route, call.content) for call in recorded.calls]
+    assert {("/stream", "none"), ("/stream-sync", "none"), ("/async", None)} <= set(kept)
+    assert {"none", None} == {content for _, content in kept}
+    assert not [route for route, content in kept if content is None and route != "/async"]
 
 
 def test_parallel_requests_keep_their_calls_apart(llm_records, model):

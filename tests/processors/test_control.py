@@ -66,6 +66,20 @@ def test_the_one_that_says_most_of_the_route_counts(call, routes):
     assert "none" == level(control("full", routes), call)
 
 
+@pytest.mark.parametrize(
+    ("setting", "routes", "expected"),
+    [
+        ("full", {"/letters/*": "none", "/a": "metadata"}, "none"),
+        ("none", {"/a": "full"}, "none"),
+        ("full", {"/a": "full"}, "full"),
+        ("full", {}, "full"),
+    ],
+)
+def test_where_the_route_is_not_known_the_lowest_of_all_holds(make, setting, routes, expected):
+    """It was asked before the framework had found one, or by an application that has none: it may be any of them."""
+    assert expected == level(control(setting, routes), make.call(scope=ScopeInfo(method="POST")))
+
+
 @pytest.mark.parametrize("setting", ["full", "metadata", "none"])
 @pytest.mark.parametrize("said", [None, "full", "metadata", "none"])
 def test_a_function_can_only_take_away(call, setting, said):

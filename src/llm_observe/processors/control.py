@@ -10,14 +10,17 @@ from typing import Any
 import msgspec
 
 from llm_observe.processors.content import bare, outline
-from llm_observe.processors.patterns import at, parts
+from llm_observe.processors.patterns import at, parts, place
 from llm_observe.records import AnyRecord
 
 LEVELS = ("none", "metadata", "full")
 
 
 class Control:
-    """The levels of content. *routes* have levels of their own; of several that match, the one that says most of the route counts.
+    """The levels of content.
+
+    *routes* have levels of their own; of several that match, the one that says most of the route counts. A web request whose route is
+    not known has the lowest of all.
 
     *function* and the application's word can only take away. What cannot be understood takes away all, and is told to *caught*.
     *whole* is what is done to a record that keeps its content.
@@ -34,10 +37,11 @@ class Control:
     ) -> None:
         self._level, self._function, self._whole, self._caught = level, function, whole, caught
         self._routes = [(at(text), routes[text]) for text in sorted(routes, key=_particular, reverse=True)]
+        self._unrouted = min([level, *routes.values()], key=LEVELS.index)
 
     def decided(self, record: AnyRecord) -> AnyRecord:
         """*record* with the level of its content on it, where that is less than full."""
-        level = next((level for belongs, level in self._routes if belongs(record)), self._level)
+        level = self._of_route(record) if self._routes else self._level
         if record.content is not None:
             level = self._lower(level, record.content)
         if self._function is not None and level != LEVELS[0]:
@@ -54,6 +58,13 @@ class Control:
         if record.content is None:
             return self._whole(record)
         return outline(record) if record.content == "metadata" else bare(record)
+
+    def _of_route(self, record: AnyRecord) -> str:
+        """The level of where *record* belongs; of a web request whose route is not known, the lowest there is: it may be any."""
+        method, name = place(record)
+        if method is not None and name is None:
+            return self._unrouted
+        return next((level for belongs, level in self._routes if belongs(record)), self._level)
 
     def _lower(self, level: str, other: object) -> str:
         """The lower of two levels. None has no say."""

@@ -17,7 +17,7 @@ from llm_observe import exporters as _exporters
 from llm_observe import metrics as _metrics
 from llm_observe._runtime import plugs as _plugs
 from llm_observe._runtime.default import configure, flush, shutdown
-from llm_observe._runtime.manual import record_call, scope, step, tag
+from llm_observe._runtime.manual import content, record_call, scope, step, tag
 from llm_observe._runtime.observer import Observer
 from llm_observe._runtime.scope import current
 from llm_observe.settings import Settings
@@ -29,5 +29,5 @@ _plugs.meter = _metrics.from_url
 _plugs.name = _exporters.named
 _plugs.hook = _capture.install
 
-__all__ = ["Observer", "Settings", "configure", "current", "flush", "record_call", "scope", "shutdown", "step", "tag"]
+__all__ = ["Observer", "Settings", "configure", "content", "current", "flush", "record_call", "scope", "shutdown", "step", "tag"]
 __version__ = "0.1.0"

@@ -187,6 +187,31 @@ def test_an_instrumented_fastapi_keeps_its_server_span(traced, model, asgi, earl
     assert "opentelemetry.instrumentation.fastapi" == request.instrumentation
 
 
+def test_a_part_with_a_level_of_content_is_no_span(traced, model, asgi):
+    """What is asked inside and after it is below the server's span, also where that is first looked for inside."""
+    ours = traced()
+    app = FastAPI()
+    app.add_middleware(LLMObserveMiddleware, observer=ours.observer)
+    FastAPIInstrumentor.instrument_app(app, tracer_provider=ours.provider)
+
+    @app.get("/chat/{id}")
+    async def chat(id: str):
+        with llm_observe.content("none"):
+            await model.aask()
+            with ours.tracer.start_as_current_span("their work"):
+                await model.aask()
+        with llm_observe.step("think"):
+            await model.aask()
+
+    asgi.talk(app, asgi.scope("/chat/1"))
+
+    assert (
+        WHOLE | {("CLIENT", "chat m", "GET /chat/{id}"), ("INTERNAL", "their work", "GET /chat/{id}"), ("CLIENT", "chat m", "their work")}
+        == ours.tree
+    )
+    assert ["none", "none", None] == [call.content for call in ours.memory.calls]
+
+
 def test_an_instrumented_request_without_a_call_has_one_server_span(traced, asgi):
     """Its span is found when the answer leaves."""
     ours = traced()

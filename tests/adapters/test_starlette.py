@@ -397,6 +397,36 @@ def test_content_is_left_out_by_route(model):
     assert not [route for route, content in kept if content is None and route != "/async"]
 
 
+def test_content_is_left_out_of_a_part_of_a_view(llm_records, model):
+    """Through threads and tasks that it starts, and in a stream; what the view asks besides is kept."""
+    app = FastAPI()
+    app.add_middleware(FastAPIMiddleware)
+    pool = ThreadPoolExecutor(1)
+
+    @app.get("/")
+    async def view():
+        with llm_observe.content("none"):
+            await model.aask()
+            await asyncio.to_thread(model.ask)
+            await asyncio.create_task(model.aask())
+            await asyncio.wrap_future(pool.submit(model.ask))
+
+        @llm_observe.content("none")
+        async def words():
+            yield "a"
+            await model.aask()
+
+        await model.aask()
+        return StreamingResponse(words())
+
+    with pool, TestClient(app) as client:
+        client.get("/").raise_for_status()
+
+    (record,) = llm_records.requests
+    assert (["none"] * 4 + [None, "none"], None) == ([call.content for call in llm_records.calls], record.content)
+    assert (6, {record.span_id}) == (record.calls.count, {call.parent_id for call in llm_records.calls})
+
+
 def test_parallel_requests_keep_their_calls_apart(llm_records, model):
     """Fifty requests at once through threads and tasks: each has its one call."""
     app = views(model)

@@ -1,10 +1,14 @@
 """How much of what was said leaves the sink: by route, by a function, from the application."""
 
+import asyncio
+
 import msgspec
 import pytest
 
-from llm_observe import Observer, current, record_call, scope, step
+from llm_observe import Observer, content, current, record_call, scope, step
+from llm_observe._runtime.default import swapped
 from llm_observe._runtime.incoming import web_scope
+from llm_observe._runtime.scope import SUPPRESSED, entered
 from llm_observe.errors import SettingsError
 from llm_observe.exporters.file import FileExporter
 
@@ -234,6 +238,163 @@ def test_a_level_misspelt_keeps_nothing(observe, memory, outer, inner):
     assert observer.flush(60)
 
     assert ([], "none", True) == (said(memory.calls[0]), memory.calls[0].content, observer.stats().errors > 0)
+
+
+def ask(name="m"):
+    """A call told by hand, of the name *name*."""
+    with record_call(name, provider="local", input="Hi"):
+        pass
+
+
+def levels(memory):
+    """The level of each record, by its name."""
+    return {record.name: record.content for record in memory.records}
+
+
+def test_a_part_of_a_request_has_a_level(observe, memory):
+    """What is asked before and after it has not; and it is part of the request as ever."""
+    observer = observe(memory)
+
+    with scope("chat", observer=observer) as chat:
+        ask("before")
+        with content("none"):
+            ask("inside")
+            with step("find"):
+                ask("deeper")
+        ask("after")
+    assert observer.flush(60)
+
+    assert {"chat before": None, "chat inside": "none", "chat deeper": "none", "find": "none", "chat after": None, "chat": None} == levels(
+        memory
+    )
+    parents = {record.name: record.parent_id for record in memory.records}
+    assert [chat.span_id] * 4 == [parents[name] for name in ("chat before", "chat inside", "find", "chat after")]
+    assert (4, 1) == (memory.requests[0].calls.count, len({record.trace_id for record in memory.records}))
+
+
+def test_it_needs_no_request(observe, memory):
+    """Each call outside of any is a trace of its own, inside of it as well."""
+    observer = observe(memory)
+
+    with swapped(observer), content("none"):
+        ask("a")
+        ask("b")
+    assert observer.flush(60)
+
+    assert {"chat a": "none", "chat b": "none"} == levels(memory)
+    assert (2, {None}) == (len({call.trace_id for call in memory.calls}), {call.parent_id for call in memory.calls})
+
+
+@pytest.mark.parametrize(
+    ("outer", "inner", "level"),
+    [
+        ("none", "full", "none"),
+        ("metadata", "none", "none"),
+        ("none", "metadata", "none"),
+        ("metadata", "full", "metadata"),
+        ("off", "metadata", "none"),
+    ],
+)
+def test_a_part_of_a_part_can_only_take_away(observe, memory, outer, inner, level):
+    """And one misspelt keeps nothing."""
+    observer = observe(memory)
+
+    with scope("chat", observer=observer), content(outer), content(inner):
+        ask()
+    assert observer.flush(60)
+
+    assert level == memory.calls[0].content
+
+
+@pytest.mark.parametrize(("own", "level"), [(None, "metadata"), ("full", "metadata"), ("none", "none")])
+def test_a_scope_in_a_part_has_its_level(observe, memory, own, level):
+    """Its own record too."""
+    observer = observe(memory)
+
+    with scope("chat", observer=observer), content("metadata"), scope("inner", content=own):
+        ask()
+    assert observer.flush(60)
+
+    assert {"chat m": level, "inner": level, "chat": None} == levels(memory)
+
+
+def test_a_part_and_its_scope_are_both_heeded(observe, memory):
+    """The lower of the two."""
+    observer = observe(memory)
+
+    with scope("chat", observer=observer, content="metadata"):
+        with content("none"):
+            ask("inside")
+        ask("after")
+    assert observer.flush(60)
+
+    assert {"chat inside": "none", "chat after": "metadata", "chat": "metadata"} == levels(memory)
+
+
+def test_it_decorates_what_a_step_does(observe, memory):
+    """Functions, coroutine functions, and generators of both kinds, which leave it with each piece."""
+    observer = observe(memory)
+
+    @content("none")
+    def function(again=True):
+        ask("function")
+        if again:
+            function(again=False)
+
+    @content("none")
+    async def coroutine():
+        await asyncio.sleep(0)
+        ask("coroutine")
+
+    @content("none")
+    def generator():
+        ask("generator")
+        yield
+
+    @content("none")
+    async def agenerator():
+        ask("agenerator")
+        yield
+
+    async def work():
+        await asyncio.gather(coroutine(), coroutine())
+        async for _ in agenerator():
+            ask("between async")
+
+    with scope("chat", observer=observer):
+        function()
+        for _ in generator():
+            ask("between")
+        asyncio.run(work())
+        ask("after")
+    assert observer.flush(60)
+
+    inside, outside = ("function", "coroutine", "generator", "agenerator"), ("between", "between async", "after")
+    assert {**{f"chat {name}": "none" for name in inside}, **{f"chat {name}": None for name in outside}, "chat": None} == levels(memory)
+
+
+def test_a_retried_call_has_the_lower_of_its_attempts_levels(observe, memory, make, hands):
+    """A client's retry runs where the attempt did; should it not, nothing is kept that either was to lose."""
+    observer = observe(memory, clock=hands.clock)
+    first = make.captured(make.exchange(429, at=0))
+    second = make.captured(make.exchange(at=2, count=1), after=first)
+    first.content = "none"
+    for one in (first, second):
+        observer.hand_over(one)
+    assert observer.flush(60, final=True)
+
+    assert [(2, "none", [])] == [(len(call.attempts), call.content, said(call)) for call in memory.calls]
+
+
+def test_our_own_traffic_stays_unobserved_in_it(observe, memory):
+    """What is suppressed is."""
+    observer = observe(memory)
+
+    with swapped(observer), entered(SUPPRESSED), content("none"):
+        ask()
+    assert observer.flush(60)
+
+    assert [] == memory.records
 
 
 def test_the_settings_hold_beside_what_a_scope_says(observe, memory):

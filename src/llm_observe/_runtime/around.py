@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from llm_observe._runtime.levels import narrowed
 from llm_observe._runtime.sampling import Keeps
 from llm_observe.errors import missing
 
@@ -61,7 +62,15 @@ def place(span: Any) -> Place:
 
 
 def whereabouts(
-    ids: "Ids", scope: "Scope | None", *, around: object, parent_id: str | None, span_id: str | None = None, name: str, keeps: Keeps
+    ids: "Ids",
+    scope: "Scope | None",
+    *,
+    around: object,
+    parent_id: str | None,
+    span_id: str | None = None,
+    name: str,
+    keeps: Keeps,
+    content: str | None,
 ) -> dict[str, Any]:
     """The trace, the span and its parent of what happened in *scope* below *around*, a span; or below *parent_id*.
 
@@ -77,7 +86,7 @@ def whereabouts(
         "trace_id": where.trace_id,
         "sampled": None if decided(where, keeps, scope, name) else False,
         "trace_state": where.trace_state,
-        "content": None if scope is None else scope.content,
+        "content": narrowed(None if scope is None else scope.content, content),
     }
     if span_id is None and where.is_call:
         return {**found, "span_id": where.span_id, "parent_id": where.parent_id, "instrumentation": where.instrumentation}

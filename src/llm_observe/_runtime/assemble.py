@@ -13,6 +13,7 @@ from llm_observe._runtime.around import whereabouts
 from llm_observe._runtime.clock import Clock, Ids, call_id
 from llm_observe._runtime.given import plain
 from llm_observe._runtime.items import ALL, Captured, Settle, StepEnded, Told
+from llm_observe._runtime.levels import narrowed
 from llm_observe._runtime.retries import repeats, retryable
 from llm_observe._runtime.sampling import Keeps, everything
 from llm_observe._runtime.scope import Scope
@@ -195,7 +196,14 @@ class Assembler:
         yield Step(
             id=self.ids.record(step.started_ns),
             **whereabouts(
-                self.ids, scope, around=step.around, parent_id=step.parent_id, span_id=step.span_id, name=step.name, keeps=self._keeps
+                self.ids,
+                scope,
+                around=step.around,
+                parent_id=step.parent_id,
+                span_id=step.span_id,
+                name=step.name,
+                keeps=self._keeps,
+                content=step.content,
             ),
             request_id=scope.request_id if scope else None,
             service=self.service,
@@ -238,6 +246,7 @@ class Assembler:
                 span_id=settled.last.span_id,
                 name=decoded.operation.name,
                 keeps=self._keeps,
+                content=narrowed(settled.first.content, settled.last.content),
             ),
             request_id=scope.request_id if scope else None,
             service=self.service,

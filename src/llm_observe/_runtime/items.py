@@ -70,13 +70,14 @@ class Captured(Mark):
     ``around`` is the span that knows the trace, where that is not the scope's.
     """
 
-    __slots__ = ("around", "parent_id", "previous", "span_id")
+    __slots__ = ("around", "content", "parent_id", "previous", "span_id")
 
     def __init__(
         self, exchange: Exchange, scope: Scope | None, parent_id: str | None, serial: int, previous: int, around: Any = None
     ) -> None:
         super().__init__(serial, scope, None, exchange)
         self.parent_id, self.around, self.previous = parent_id, around, previous
+        self.content: str | None = None  # how much stays of what was said, where the application has said so
         self.span_id: str | None = None  # as the provider was told it, if it was
 
     def settled(self, call_id: str) -> None:
@@ -132,6 +133,7 @@ class StepEnded(msgspec.Struct, kw_only=True):
     ended: int
     attributes: dict[str, object]
     around: Any = None
+    content: str | None = None
     error_type: str | None = None
     error_message: str | None = None
     cancelled: bool = False
@@ -157,6 +159,7 @@ class Told(msgspec.Struct, kw_only=True):
     started_ns: int
     began: int
     around: Any = None
+    content: str | None = None
     ended: int = 0
     first_chunk_at: int | None = None
     input: Any = None

@@ -6,6 +6,7 @@ from llm_observe._runtime.around import Place, place
 from llm_observe._runtime.clock import call_id, serials
 from llm_observe._runtime.default import default
 from llm_observe._runtime.items import Mark, StepEnded, Told, kept, last_attempt
+from llm_observe._runtime.levels import narrowed
 from llm_observe._runtime.observer import Observer
 from llm_observe._runtime.scope import SUPPRESSED, Frame, Scope, current, frame, inside, under
 from llm_observe._runtime.section import Section, facts
@@ -46,6 +47,7 @@ class step(Section):  # noqa: N801 - used as a decorator and in `with`
         self._silent = around is SUPPRESSED
         if self._silent:
             return SUPPRESSED
+        self._content = None if around is None else around.content
         self._parent, self._around = _under(self._observer, around)
         self._span = self._observer.ids.span()
         self._started, self._began = self._observer.clock.wall(), self._observer.clock.now()
@@ -66,6 +68,7 @@ class step(Section):  # noqa: N801 - used as a decorator and in `with`
                 ended=self._observer.clock.now(),
                 attributes=dict(self.attributes),
                 around=self._around,
+                content=self._content,
                 error_type=kind,
                 error_message=message,
                 cancelled=cancelled,
@@ -114,7 +117,9 @@ class scope(Section):  # noqa: N801 - used as a decorator and in `with`
             inner.trace_id, inner.parent_id, inner.sampled = where.trace_id, where.span_id, where.sampled
             inner.trace_state = where.trace_state
         inner.user_id, inner.session_id = self._user, self._session
-        inner.content = _narrowed(around.content if around is not None else None, self._content)
+        here = frame.get()
+        above = narrowed(None if around is None else around.content, None if here is None else here.content)
+        inner.content = narrowed(above, self._content)
         inner.tags.update(self._tags)
         self._inner = inner
         return SUPPRESSED if self._silent else inside(observer, inner, inner.span_id, around=None, name=self.name)
@@ -135,6 +140,37 @@ class scope(Section):  # noqa: N801 - used as a decorator and in `with`
 
     async def __aenter__(self) -> Scope:  # type: ignore[override]  # as above
         return self.__enter__()
+
+
+class content(Section):  # noqa: N801 - used as a decorator and in `with`
+    """How much stays on record of what is said inside: ``none``, ``metadata`` or ``full``. It can only take away.
+
+    ::
+
+        with llm_observe.content("none"):
+            ...
+
+    Calls and steps inside are part of the request as ever. It needs none.
+    """
+
+    def __init__(self, level: Content, /) -> None:
+        self.level = level
+
+    def again(self) -> "content":
+        return content(self.level)
+
+    def begin(self) -> Frame:
+        here = frame.get()
+        if here is None:
+            return Frame(None, None, content=self.level)
+        if here is SUPPRESSED:
+            return SUPPRESSED
+        if here.scope is not None:
+            here.scope.look()  # now or never: what is adopted later knows the frame it is adopted in, and no other
+        return Frame(here.scope, here.span_id, here.around, content=narrowed(here.content, self.level))
+
+    def end(self, error: BaseException | None) -> None:
+        pass
 
 
 class record_call(Section):  # noqa: N801 - used in `with`
@@ -205,6 +241,7 @@ class record_call(Section):  # noqa: N801 - used in `with`
         if self._silent:
             self._began = self._observer.clock.now()
             return SUPPRESSED
+        self._content = None if around is None else around.content
         self._parent, self._around = _under(self._observer, around)
         self._started, self._began = self._observer.clock.wall(), self._observer.clock.now()
         self._id = call_id(self._started, self._serial)
@@ -239,6 +276,7 @@ class record_call(Section):  # noqa: N801 - used in `with`
                 started_ns=self._started,
                 began=self._began,
                 around=self._around,
+                content=self._content,
                 ended=self._observer.clock.now(),
                 first_chunk_at=self._first,
                 input=self.input,
@@ -262,13 +300,6 @@ def _under(observer: Observer, here: Frame | None) -> tuple[str | None, Any]:
     if around is None and (here is None or here.scope is None):
         around = Place(observer.ids.trace())
     return parent, around
-
-
-def _narrowed(outer: str | None, own: str | None) -> str | None:
-    """The lower of two levels of content; one that is none takes all away, as the sink will see."""
-    if own is None or own == "full":
-        return outer
-    return own if outer in {None, "full", "metadata"} else outer
 
 
 def tag(*, user: str | None = None, session: str | None = None, **tags: object) -> None:

@@ -185,15 +185,20 @@ class Frame:
     """Where we are: in which scope, and under which span.
 
     ``around`` is the OpenTelemetry span that was current when we came here, or stands for ours; outside of scopes it knows the trace.
-    ``enters`` has it be OpenTelemetry's current one and returns the way out.
+    ``content`` is how much stays of what is said here, where that is less than all. ``enters`` has it be OpenTelemetry's current one and returns the way out.
     """
 
-    __slots__ = ("around", "enters", "scope", "span_id")
+    __slots__ = ("around", "content", "enters", "scope", "span_id")
 
     def __init__(
-        self, scope: Scope | None, span_id: str | None, around: Any = None, enters: Callable[[], Callable[[], None]] | None = None
+        self,
+        scope: Scope | None,
+        span_id: str | None,
+        around: Any = None,
+        enters: Callable[[], Callable[[], None]] | None = None,
+        content: str | None = None,
     ) -> None:
-        self.scope, self.span_id, self.around, self.enters = scope, span_id, around, enters
+        self.scope, self.span_id, self.around, self.enters, self.content = scope, span_id, around, enters, content
 
 
 SUPPRESSED = Frame(None, None)
@@ -229,9 +234,10 @@ def under(observer: "Observer", here: Frame | None) -> tuple[str | None, Any]:
 
 def inside(observer: "Observer", scope: Scope | None, span_id: str, *, around: Any, name: str) -> Frame:
     """The frame for what has the span *span_id* and the *name*, in *scope* or below *around*. OpenTelemetry's spans find it as their parent."""
-    look = observer.around
+    look, before = observer.around, frame.get()
+    content = None if before is None else before.content
     if look is None and scope is not None:
-        return Frame(scope, span_id)
+        return Frame(scope, span_id, content=content)
     if around is not None:
         found = place(around)
         where = Place(found.trace_id, span_id, sampled=found.sampled, trace_state=found.trace_state)
@@ -239,9 +245,9 @@ def inside(observer: "Observer", scope: Scope | None, span_id: str, *, around: A
         assert scope is not None  # who is in none has something around it
         where = Place(scope.trace_id, span_id, sampled=scope.sampled, trace_state=scope.trace_state)
     if look is None:
-        return Frame(scope, span_id, where)
+        return Frame(scope, span_id, where, content=content)
     span = look.standing_for(msgspec.structs.replace(where, sampled=decided(where, observer.sampling, scope, name)))
-    return Frame(scope, span_id, span, lambda: look.enter(span))
+    return Frame(scope, span_id, span, lambda: look.enter(span), content)
 
 
 @contextmanager

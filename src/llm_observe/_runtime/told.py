@@ -39,7 +39,9 @@ def told_call(told: Told, ids: Ids, started_at: datetime, *, service: str | None
     name = f"{named} {model}"
     return Call(
         id=told.id,
-        **whereabouts(ids, where, around=told.around, parent_id=told.parent_id, span_id=told.span_id, name=name, keeps=keeps),
+        **whereabouts(
+            ids, where, around=told.around, parent_id=told.parent_id, span_id=told.span_id, name=name, keeps=keeps, content=told.content
+        ),
         request_id=where.request_id if where else None,
         service=service,
         started_at=started_at,

@@ -53,9 +53,9 @@ class Tap(Captured):
         self._now, self._room, self._over = observer.clock.now, room, False
         exchange.started_ns, exchange.began = observer.clock.wall(), self._now()
         if here is None:
-            self.scope = self.parent_id = self.around = None
+            self.scope = self.parent_id = self.around = self.content = None
         else:
-            self.scope, self.parent_id = here.scope, here.span_id
+            self.scope, self.parent_id, self.content = here.scope, here.span_id, here.content
             self.around = None if here.scope is not None else here.around
             if here.scope is not None:
                 here.scope.open[serial] = exchange.began

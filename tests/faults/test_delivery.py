@@ -2,15 +2,23 @@
 
 import gzip
 import json
+import os
 import resource
 import socket
 import socketserver
 import struct
 import threading
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTracePartialSuccess,
+    ExportTraceServiceRequest,
+    ExportTraceServiceResponse,
+)
 
+import llm_observe
 from llm_observe._runtime.items import StepEnded
 from llm_observe._runtime.observer import Observer
 from llm_observe.exporters.http import HttpExporter
@@ -190,6 +198,67 @@ def test_one_poisonous_record(row):
 
     assert ({"rejected_4xx": 1}, RECORDS - 1) == (numbers.dropped, numbers.exported)
     assert {str(n) for n in range(RECORDS)} - {"42"} == set(receiver.ids)
+
+
+def test_a_collector_that_takes_a_part(row):
+    """A partial success: what it says it refused is counted, exactly, and the others have arrived."""
+
+    class Collector(BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers["content-length"]))
+            sent = ExportTraceServiceRequest.FromString(gzip.decompress(body) if "content-encoding" in self.headers else body)
+            spans = [span.name for resource in sent.resource_spans for group in resource.scope_spans for span in group.spans]
+            taken = [name for name in spans if not name.endswith("7")]
+            ids.extend(taken)
+            partial = ExportTracePartialSuccess(rejected_spans=len(spans) - len(taken), error_message="no sevens")
+            answer = ExportTraceServiceResponse(partial_success=partial).SerializeToString()
+            self.send_response(200)
+            self.send_header("content-length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
+
+        def log_message(self, *_):
+            """Nothing."""
+
+    ids = []
+    with ThreadingHTTPServer(("127.0.0.1", 0), Collector) as server:
+        threading.Thread(target=server.serve_forever, args=[0.02], daemon=True).start()
+        observer = Observer(exporters=[f"otlp+http://127.0.0.1:{server.server_port}"], batch_records=BATCH, batch_age=0.01)
+        given(observer)
+        settled = observer.flush(100)
+        (numbers,) = observer.shutdown(1).exporters.values()
+        server.shutdown()
+    row(9, "partial success: a tenth of each batch is refused").numbers(numbers, arrived=ids)
+
+    assert (True, RECORDS - 10, {"rejected_4xx": 10}) == (settled, numbers.exported, numbers.dropped)
+    assert {str(n) for n in range(RECORDS) if n % 10 != 7} == set(ids)
+
+
+@pytest.mark.skipif("SOAK" not in os.environ, reason="it takes half a minute: `nox -s soak`")
+def test_nobody_there_for_half_a_minute(row):
+    """Twenty calls a second while connections are refused, and a few after: all arrive."""
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    observer = Observer(exporters=[HttpExporter(f"http://127.0.0.1:{port}/records")])
+    captured = 0
+    began = time.monotonic()
+    while time.monotonic() - began < 30:
+        with llm_observe.scope(str(captured), observer=observer):
+            captured += 1
+        time.sleep(0.05)
+    waiting = observer.stats().exporters["http"]
+    with Receiver(None, 0, port) as receiver:
+        for _ in range(20):
+            with llm_observe.scope(str(captured), observer=observer):
+                captured += 1
+        settled = observer.flush(100)
+        numbers = observer.shutdown(1).exporters["http"]
+        receiver.shutdown()
+    row(2, "refuses connections for 30 s, 20 records a second").numbers(numbers, arrived=receiver.ids)
+
+    assert (0, captured - 20, {}) == (waiting.exported, waiting.queued + waiting.in_flight, waiting.dropped)
+    assert (True, captured, captured, {}) == (settled, numbers.captured, numbers.exported, numbers.dropped)
+    assert [str(n) for n in range(captured)] == receiver.ids
 
 
 @pytest.mark.parametrize("status", [401, 403, 404])

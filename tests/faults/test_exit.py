@@ -111,7 +111,7 @@ atexit.register(steps, 'late')
     assert (0, ["late"], "") == (done.code, done.lines, done.err)
 
 
-def test_records_after_the_end_are_counted_as_disabled(ends):
+def test_records_after_the_end_are_counted_as_disabled(ends, row):
     """An exit handler registered before us runs after our drain: no observer rises from the dead with settings nobody gave."""
     done = ends("""
 @atexit.register
@@ -122,6 +122,7 @@ observer = configured()
 steps('a')
 """)
 
+    row(20, "capture inside atexit, after the drain")(captured=2, dropped={"disabled": 1}).arrived(done.lines[:1])
     assert (0, ["a", "{'disabled': 1}"], "") == (done.code, done.lines, done.err)
 
 
@@ -199,20 +200,26 @@ asyncio.run(main())
     assert (0, ["a", "b", "c"], "") == (done.code, sorted(done.lines), done.err)
 
 
-def test_many_observers_started_and_stopped_leave_nothing(ends):
-    """Sinks and open files are as many as before. (A worker thread of anyio's may wait a while for more work.)"""
+def test_many_observers_started_and_stopped_leave_nothing(ends, row):
+    """Sinks and open files are as many as before, whether observers are made by hand or by `configure`. (A worker thread of anyio's may wait a while for more work.)"""
     done = ends("""
 def counts():
     return [t.name for t in threading.enumerate() if 'AnyIO' not in t.name], len(os.listdir('/proc/self/fd'))
-for n in range(22):
-    with llm_observe.Observer(exporters=[out]) as observer, llm_observe.scope(str(n), observer=observer):
+for n in range(102):
+    with llm_observe.Observer(exporters=[out]) as observer, llm_observe.scope('x', observer=observer):
         pass
+    configured()
+    steps('y')
     if n == 1:
+        llm_observe.shutdown()
         before = counts()
+llm_observe.shutdown()
 print(before == counts(), before, counts())
 """)
 
+    row(42, "100 observers started and stopped, 100 times configured anew")(captured=204, exported=len(done.lines) - 1)
     assert (0, "True", "") == (done.code, done.lines[-1].split()[0], done.err)
+    assert ["x"] * 102 + ["y"] * 102 == sorted(done.lines[:-1])
 
 
 def test_an_unwritable_standard_output_does_not_disturb_the_end(ends):

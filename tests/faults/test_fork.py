@@ -8,8 +8,8 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 
 BEGIN = """
 import json, os, signal, sys, threading, time, warnings
-signal.alarm(20)  # what deadlocks ends here
-os.register_at_fork(after_in_child=lambda: signal.alarm(15))
+signal.alarm(50)  # what deadlocks ends here
+os.register_at_fork(after_in_child=lambda: signal.alarm(45))
 warnings.simplefilter('ignore')
 import llm_observe
 from llm_observe._runtime.items import StepEnded
@@ -31,11 +31,12 @@ def forks(run):
     """Run the rest of a program that begins as above; give pairs of process and name, and check that no id came twice."""
 
     def program(code):
-        done = run(BEGIN + code, timeout=30)
+        done = run(BEGIN + code, timeout=60)
         assert (0, "") == (done.code, done.err), done.err
         records = [line.split() for line in done.lines if line[0].isdigit() and len(line.split()) == 3]
         ids = [record[2] for record in records]
         assert len(ids) == len(set(ids))
+        done.ids = ids
         done.names = sorted(name for _, name, _ in records)
         done.said = [line for line in done.lines if len(line.split()) != 3]
         return done
@@ -43,7 +44,7 @@ def forks(run):
     return program
 
 
-def test_each_delivers_its_own_once(forks):
+def test_each_delivers_its_own_once(forks, row):
     """The parent's queue is the parent's: nothing is sent twice, nothing is lost."""
     done = forks("""
 steps('before')
@@ -55,10 +56,11 @@ else:
     sys.exit(0)
 """)
 
+    row(21, "os.fork, both end by themselves")(captured=3).arrived(done.ids)
     assert ["before", "child", "parent"] == done.names
 
 
-def test_a_child_that_leaves_at_once_takes_nothing_along(forks):
+def test_a_child_that_leaves_at_once_takes_nothing_along(forks, row):
     """`os._exit` in the child costs the parent no record."""
     done = forks("""
 steps('before')
@@ -68,6 +70,7 @@ else:
     os._exit(0)
 """)
 
+    row(21, "os.fork, the child ends by os._exit")(captured=1).arrived(done.ids)
     assert ["before"] == done.names
 
 
@@ -134,7 +137,7 @@ else:
     assert ["{'disabled': 1} False !"] == done.said
 
 
-def test_locks_that_other_threads_hold_do_not_stop_the_child(forks):
+def test_locks_that_other_threads_hold_do_not_stop_the_child(forks, row):
     """Every lock of ours is held at the fork, by a thread that the child does not have."""
     done = forks("""
 from llm_observe._runtime import default
@@ -158,11 +161,12 @@ else:
     sys.exit(0)
 """)
 
+    row(22, "os.fork, every lock of ours held by another thread")(captured=3).arrived(done.ids)
     assert ["again", "before", "child"] == done.names
 
 
-def test_forks_under_load(forks):
-    """Twenty children of a process in which four threads capture: all end, all deliver, and the parent loses nothing."""
+def test_forks_under_load(forks, row):
+    """Fifty children of a process in which four threads capture: all end, all deliver, and the parent loses nothing."""
     done = forks("""
 over, counts = threading.Event(), []
 def work(n):
@@ -175,7 +179,7 @@ def work(n):
 threads = [threading.Thread(target=work, args=(n,)) for n in range(4)]
 for thread in threads:
     thread.start()
-for n in range(20):
+for n in range(50):
     if child := os.fork():
         assert end(child) == 0
     else:
@@ -187,10 +191,13 @@ for thread in threads:
     thread.join()
 llm_observe.shutdown()
 numbers = observer.stats().exporters['out']
-print(sum(counts) == numbers.exported and numbers.balanced, flush=True)
+print(sum(counts), numbers.exported, numbers.balanced, "!", flush=True)
 """)
+    captured = int(done.said[0].split()[0])
 
-    assert (20, ["True"]) == (done.names.count("child"), done.said)
+    row(21, "os.fork, 50 times while 4 threads capture")(captured=captured + 50).arrived(done.ids)
+    assert (50, [f"{captured} {captured} True !"]) == (done.names.count("child"), done.said)
+    assert captured + 50 == len(done.ids)
 
 
 def test_a_fork_inside_a_request_keeps_its_trace(forks):

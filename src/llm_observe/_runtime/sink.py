@@ -164,7 +164,9 @@ class Sink:
                 began = time.monotonic()
                 try:
                     anyio.run(self._main, backend="asyncio")
-                except Exception as error:  # ours: nothing of a user's gets this far. What was taken is still at hand
+                except BaseException as error:  # ours, or one of a user's that ends threads. What was taken is still at hand
+                    if not isinstance(error, Exception) and threading.current_thread() is threading.main_thread():
+                        raise  # the process is on its way out, and somebody has lost patience
                     self.restarts += 1
                     self.guard.caught(error, "the sink")
                     pause = FIRST_PAUSE if time.monotonic() - began > LONGEST_PAUSE else min(10 * pause, LONGEST_PAUSE)

@@ -17,6 +17,13 @@ async def app(scope, receive, send):
     if scope["path"] == "/slow":
         os.write(2, b"in the middle\n")
         await asyncio.sleep(0.5)
+    if scope["path"] == "/drip":
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for word in (b"one ", b"two ", b"three "):
+            await send({"type": "http.response.body", "body": word, "more_body": True})
+            await asyncio.sleep(0.2)
+        await send({"type": "http.response.body"})
+        return
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
     await send({"type": "http.response.body", "body": b"ok"})
 

@@ -109,7 +109,7 @@ def test_an_observers_own_numbers_are_shown(registry, call):
             pass
         assert 1 == len(recorded.requests)
         for _ in range(2):
-            recorded.observer.sink.meters[0].health(recorded.observer.stats())
+            recorded.observer.meters[0].health(recorded.observer.stats())
 
         assert 1 == registry.get_sample_value("llm_observe_records_exported_total", {"llm_observe_exporter": "memory"})
         assert 0 == registry.get_sample_value("llm_observe_queue_bytes")

@@ -26,6 +26,7 @@ from llm_observe._runtime.guard import Guard
 from llm_observe._runtime.handover import Handover
 from llm_observe._runtime.items import Flush, Settle
 from llm_observe._runtime.lean import crowded, lean
+from llm_observe._runtime.meters import Meters
 from llm_observe._runtime.once import REMEMBERED, Once, behind
 from llm_observe._runtime.parcel import Parcel
 from llm_observe._runtime.scope import SUPPRESSED, frame
@@ -62,7 +63,7 @@ class Sink:
     ) -> None:
         self.handover, self.assembler, self.channels, self.processors, self.guard = handover, assembler, channels, processors, guard
         self.sampler, self._redact = sampler, redact
-        self.meters, self._numbers, self._told_at = meters, numbers, 0.0
+        self.meters, self._numbers, self._told_at = Meters(meters, guard), numbers, 0.0
         self._settled = self._told = 0  # batches that channels were done with, and what `_changes` was when the meters were told last
         self.once = Once(handover.room_bytes // REMEMBERED)
         self.shed = 0  # records that an exporter far behind gets without their content
@@ -83,7 +84,7 @@ class Sink:
         self._gone = threading.Event()
         for channel in channels:
             channel.settled = self._out
-            channel.exported_in = functools.partial(self._exported_in, channel.name)
+            channel.exported_in = functools.partial(self.meters.exported, channel.name)
 
     @property
     def running(self) -> bool:
@@ -198,7 +199,9 @@ class Sink:
         for channel in self.channels:
             channel.give_up("shutdown_deadline")
         await self._close_exporters()
-        self._close_meters()
+        self._told_at = 0.0
+        self._tell()
+        self.meters.close()
         self._finished = True
 
     async def _pump(self, start_soon: Callable[..., object]) -> None:
@@ -267,7 +270,9 @@ class Sink:
         for record in records:
             kept = record if self.sampler is None else self.sampler(record)
             if self.meters:
-                self._measure(kept or msgspec.structs.replace(record, sampled=False))  # there will be nothing for an exemplar to lead to
+                self.meters.record(
+                    kept or msgspec.structs.replace(record, sampled=False)
+                )  # there will be nothing for an exemplar to lead to
             if kept is None:
                 self.lost["sampled_out"] += 1
                 continue
@@ -297,24 +302,13 @@ class Sink:
                 self.once.forget()
             self._weigh()
 
-    def _measure(self, record: AnyRecord) -> None:
-        for meter in self.meters:
-            try:
-                meter.record(record)
-            except Exception as error:
-                self.guard.caught(error, f"the meter {type(meter).__name__}", quoted=False)
-
     def _tell(self) -> None:
         """Tell the meters how we are, once in a while."""
         now = time.monotonic()
         if not self.meters or now - self._told_at < TELLING:
             return
         self._told_at, self._told = now, self._changes
-        for meter in self.meters:
-            try:
-                meter.health(self._numbers())
-            except Exception as error:
-                self.guard.caught(error, f"the meter {type(meter).__name__}", quoted=False)
+        self.meters.health(self._numbers)
 
     @property
     def _untold(self) -> bool:
@@ -325,13 +319,6 @@ class Sink:
     def _changes(self) -> int:
         """A number that rises with what the meters are to be told of before a sleep: batches that went, calls that began or ended."""
         return self._settled + self.handover.begun + self.handover.ended
-
-    def _exported_in(self, name: str, seconds: float) -> None:
-        for meter in self.meters:
-            try:
-                getattr(meter, "exported", lambda *_: None)(name, seconds)
-            except Exception as error:
-                self.guard.caught(error, f"the meter {type(meter).__name__}", quoted=False)
 
     def _out(self) -> None:
         self._settled += 1
@@ -367,15 +354,6 @@ class Sink:
                     tasks.start_soon(channel.emptied)
             for order in list(self._orders):
                 self._done(order)
-
-    def _close_meters(self) -> None:
-        self._told_at = 0.0
-        self._tell()
-        for meter in self.meters:
-            try:
-                getattr(meter, "close", lambda: None)()
-            except Exception as error:
-                self.guard.caught(error, f"closing the meter {type(meter).__name__}")
 
     async def _close_exporters(self) -> None:
         with anyio.move_on_after(LONGEST_CLOSE):

@@ -61,7 +61,7 @@ def test_what_happens_in_a_job_belongs_to_its_name(make, kind):
     assert (True, False) == (at("night*")(record), at("/night*")(record))
 
 
-@pytest.mark.parametrize("scope", [None, ScopeInfo(method="GET"), ScopeInfo()])
+@pytest.mark.parametrize("scope", [None, ScopeInfo(method="GET"), ScopeInfo(), ScopeInfo(name=17)])
 def test_where_there_is_no_route_nothing_belongs(make, scope):
     """Outside of any request, and where the framework found none. A path is never looked at."""
     assert not at("*")(make.call(scope=scope))

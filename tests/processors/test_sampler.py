@@ -149,6 +149,24 @@ def test_a_function_that_fails_keeps_the_record(make, function):
     assert (True, None, 1) == (kept is not None, kept.sampling, len(caught))
 
 
+class Nameless:
+    """What no text can be made of."""
+
+    def __str__(self):
+        raise ValueError("canary")
+
+
+@pytest.mark.parametrize(("user", "kept", "told"), [("17", True, 0), (17, True, 0), (18, False, 0), (Nameless(), True, 1)])
+def test_a_user_may_be_anything(make, user, kept, told):
+    """Applications tag what they have at hand. What cannot be compared is kept, and told."""
+    caught = []
+
+    assert kept is (
+        sampler(0.0, {"user:17": 1.0}, caught=caught.append)(make.call(trace_id=HIGH, scope=ScopeInfo(user_id=user))) is not None
+    )
+    assert told == len(caught)
+
+
 @pytest.mark.parametrize("rule", ["", "gpt-x", "model", "model:", ":gpt-x", "color:red", "models:gpt-x"])
 def test_a_rule_that_cannot_be_read_is_refused(rule):
     """Naming the setting, the rule, and what it may be."""

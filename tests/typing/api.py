@@ -166,8 +166,12 @@ async def by_hand() -> None:
         assert_type(job.trace_id, str)
         with llm_observe.step("retrieve", index="docs") as retrieve:
             retrieve.set(found=3)
-        async with llm_observe.step("rerank"), llm_observe.scope("inner") as inner:
+        async with llm_observe.step("rerank"), llm_observe.scope("inner", content="metadata") as inner:
             assert_type(inner.id, str)
+            inner.content = "none"
+        with llm_observe.content("none"):
+            pass
+        llm_observe.content("off")  # type: ignore[arg-type]
         with record_call("llama-3-8b", provider="llama_cpp", input="Hi", system="Be kind", temperature=0.2) as call:
             call.first_chunk()
             call.output = [{"role": "assistant", "content": "Hello"}]

@@ -21,10 +21,15 @@ def place(record: AnyRecord) -> tuple[str | None, str | None]:
     """The method and the route template of *record*; of what belongs to a job, none and its name."""
     scope = record.scope
     if isinstance(record, Request) and record.http is None:
-        return None, record.name
+        return None, _text(record.name)
     if scope is None:
         return None, None
-    return scope.method, scope.route if scope.method is not None else scope.name
+    return scope.method, _text(scope.route if scope.method is not None else scope.name)
+
+
+def _text(name: object) -> str | None:
+    """*name*, where it is one: an application may call a job what it likes."""
+    return name if isinstance(name, str) else None
 
 
 def parts(text: str) -> tuple[str | None, str]:

@@ -32,7 +32,7 @@ class Sampler:
     """Says of each record whether it goes on, and how likely that was.
 
     *rate* is the share of traces that is kept. *rules*, by ``field:pattern``, have rates of their own; the first that matches counts.
-    *function* is asked before either. What *function* raises goes to *caught*, and the record stays.
+    *function* is asked before either. What cannot be decided goes to *caught*, and the record stays.
 
     :raises SettingsError: for a rule that cannot be read.
     """
@@ -90,15 +90,14 @@ class Sampler:
 
     def _head(self, record: AnyRecord) -> tuple[float, str]:
         """The share of records like *record* that is kept, and who says so."""
-        if self._function is not None:
-            try:
-                given = self._function(record)
-                if given is not None:
-                    return _share(given), "sampler"
-            except Exception as error:
-                self._caught(error)
-                return 1.0, "sampler"
-        return next(((share, "rule") for matches, share in self._rules if matches(record)), (self._rate, "rate"))
+        try:
+            given = None if self._function is None else self._function(record)
+            if given is not None:
+                return _share(given), "sampler"
+            return next(((share, "rule") for matches, share in self._rules if matches(record)), (self._rate, "rate"))
+        except Exception as error:  # the function, or what the application named a user
+            self._caught(error)
+            return 1.0, "sampler"
 
     def _remember(self, span_id: str, rate: float) -> None:
         before = self._around.pop(span_id, 0.0)
@@ -127,4 +126,4 @@ def _rule(text: str) -> Callable[[AnyRecord], bool]:
     if field == "route":
         return at(wanted)
     values, matches = _FIELDS[field], pattern(wanted)
-    return lambda record: any(value is not None and matches(value) for value in values(record))
+    return lambda record: any(value is not None and matches(str(value)) for value in values(record))

@@ -7,7 +7,8 @@ from itertools import count
 import pytest
 
 from llm_observe._runtime.clock import Clock
-from llm_observe.capture._tap import TAIL
+from llm_observe.capture._tap import TAIL, Tap
+from llm_observe.records import Exchange
 from llm_observe.testing import recording
 
 
@@ -140,3 +141,39 @@ def test_a_multipart_request_is_not_read_by_us(wire, llm_records):
     (asked,) = wire.asked
     assert b"..." in asked.read()
     assert 1 == len(llm_records.calls)
+
+
+def long_stream(observer, size) -> Tap:
+    """An answer of *size* KiB that has not come to its end."""
+    tap = Tap(observer, Exchange(client="", method="POST", host="", path="/"), room=2**20)
+    tap.stream()
+    for _ in range(size):
+        tap.chunk(b"x" * 1024)
+    return tap
+
+
+def test_what_is_kept_of_a_stream_is_counted_until_its_end():
+    """All answers under way have one bound."""
+    with recording() as recorded:
+        tap = long_stream(recorded.observer, 100)
+        kept = recorded.observer.stats().bytes_in_flight
+        tap.end("eof")
+
+        assert (True, 0) == (98 * 1024 <= kept < 4 * 100 * 1024, recorded.observer.stats().bytes_in_flight)
+
+
+def test_where_all_streams_together_keep_too_much_the_ends_of_one_are_kept(wire, answers):
+    """Its first bytes and its last ones: the model is there, the usage, and that something is missing."""
+    usage = b'data: {"id":"c","model":"gpt-x-1","choices":[],"usage":{"prompt_tokens":7,"completion_tokens":9,"total_tokens":16}}\n\n'
+    middle = [answers.event({"content": f"{n:05d}" + "x" * 500}) for n in range(100)]
+    pieces = [*answers.pieces[:3], *middle, answers.pieces[3], usage, answers.pieces[4]]
+    with recording(queue_bytes=2**20) as recorded:
+        others = long_stream(recorded.observer, 512)
+        ask(wire, *pieces)
+        kept = recorded.observer.stats().bytes_in_flight
+        others.end("eof")
+
+    (call,) = recorded.calls
+    assert (7, 9, ("stop",)) == (call.usage.input_tokens, call.usage.output_tokens, call.response.finish_reasons)
+    assert {"output.messages": sum(map(len, pieces))} == {field: cut.bytes for field, cut in call.truncated.items()}
+    assert (True, True) == (call.output.messages[0].parts[0].content.startswith("Hello00000"), kept <= 2**19)

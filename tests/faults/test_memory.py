@@ -186,3 +186,4 @@ os._exit(0)
 
     assert (count, True) == (found["captured"], found["balanced"])
     assert {"queue_full_count"} >= found["dropped"].keys()  # ten thousand that end in one moment are more than may wait
+    assert found["grown"] < 100 * MIB

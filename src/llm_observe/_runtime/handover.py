@@ -43,6 +43,8 @@ class Handover:
         self.accepted = 0  # by the request side
         self.taken = 0  # by the sink
         self.held = 0  # bytes that wait further on, in the exporters' channels; the sink writes it
+        self.lent = 0  # bytes of answers that are under way
+        self._lendable = room_bytes // 2  # beside the room
         self.shed = 0  # accepted without their bodies, for want of bytes
         self.begun = 0  # calls on their way here,
         self.ended = 0  # and those of them that have come to their end
@@ -102,6 +104,13 @@ class Handover:
         settled = getattr(item, "settled", None)
         if settled is not None:
             settled("")
+
+    def lend(self, size: int) -> bool:
+        """Whether *size* more bytes may be kept of an answer that is under way. Who has them gives them back from ``lent``."""
+        if self.lent + size > self._lendable:
+            return False
+        self.lent += size
+        return True
 
     def look(self) -> None:
         """A call has begun while the sink sleeps: wake it where somebody watches, or they would not see a call that lasts."""

@@ -328,6 +328,7 @@ class Observer:
             waiting=waiting,
             waiting_bytes=handover.bytes,
             calls_in_flight=handover.in_flight,
+            bytes_in_flight=max(0, handover.lent),
             pending=assembler.pending,
             folded=assembler.folded,
             ignored=assembler.ignored,

@@ -46,8 +46,8 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True):
     """An observer in numbers.
 
     ``waiting`` and ``waiting_bytes`` stand at the hand-over, ``calls_in_flight`` are attempts whose answer has not come to its end, and
-    calls told by hand that are still open, ``pending`` are failed attempts that may still be retried, ``folded``
-    retries that joined a call, ``ignored`` traffic that turned out to be no model call, ``unpriced`` calls with tokens whose
+    calls told by hand that are still open, ``bytes_in_flight`` what is kept of those answers beyond the first bytes of each,
+    ``pending`` are failed attempts that may still be retried, ``folded`` retries that joined a call, ``ignored`` traffic that turned out to be no model call, ``unpriced`` calls with tokens whose
     price is not known, ``redacted`` secrets and the like that were taken out, ``withheld`` texts and records left out because they could
     not be gone through, ``shed`` items accepted without their content, ``saved_bytes`` bytes of prompts that wait once although records
     repeat them, ``errors`` failures of our own that the application never saw, ``restarts`` how often the background loop had to begin
@@ -58,6 +58,7 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True):
     waiting: int
     waiting_bytes: int
     calls_in_flight: int
+    bytes_in_flight: int
     pending: int
     folded: int
     ignored: int

@@ -17,6 +17,7 @@ from llm_observe.capture._words import harmless
 from llm_observe.records import End, Exchange
 
 TAIL = 256 * 1024  # bytes kept from the end of a response that is too long to keep whole: the usage is there
+FIRST = 2048  # bytes of an answer that are kept without asking, and of its end where no more may be kept
 END = 32 * 1024  # bytes kept from either end of a request or answer that is too long to keep: the model is there, the parameters, the usage
 FOREVER = 1 << 62  # bytes that nobody will read
 
@@ -38,7 +39,21 @@ def _nowhere(_: object) -> None:
 class Tap(Captured):
     """One exchange being watched. ``end`` may come from anywhere, the garbage collector too; the first one counts."""
 
-    __slots__ = ("_answered", "_asked", "_handover", "_keep", "_now", "_over", "_room", "_stamp", "_tail_size", "observer")
+    __slots__ = (
+        "_answered",
+        "_asked",
+        "_handover",
+        "_keep",
+        "_lent",
+        "_most",
+        "_now",
+        "_over",
+        "_room",
+        "_stamp",
+        "_tail_room",
+        "_tail_size",
+        "observer",
+    )
 
     def __init__(self, observer: Observer, exchange: Exchange, *, room: int) -> None:
         here = frame.get()
@@ -50,7 +65,8 @@ class Tap(Captured):
         self.previous = before.serial
         self.before = None if before.exchange.status_code == 200 else before.anchored()
         last_attempt.set(self)
-        self._now, self._room, self._over = observer.clock.now, room, False
+        self._now, self._most, self._lent, self._over = observer.clock.now, room, 0, False
+        self._room = room if room < FIRST else FIRST  # noqa: FURB136 - a call would cost the path 50 ns
         exchange.started_ns, exchange.began = observer.clock.wall(), self._now()
         if here is None:
             self.scope = self.parent_id = self.around = self.content = None
@@ -113,17 +129,17 @@ class Tap(Captured):
         self._keep(data)
         self._room -= len(data)
         if self._room < 0:
-            self._overflow(len(data))
+            self._more(len(data))
 
     def whole(self, data: bytes, *, decoded: bool = True) -> None:
         """The answer is there in one piece, free of its content-encoding as a rule."""
         exchange = self.exchange
         exchange.content_decoded = decoded
         exchange.response_size = len(data)
-        if len(data) <= self._room:
+        if len(data) <= self._most:
             exchange.chunks.append(data)
         else:
-            end = min(END, self._room // 2)
+            end = min(END, self._most // 2)
             exchange.chunks, exchange.tail = [data[:end]], [data[-end:]]
             exchange.shed = (*exchange.shed, "middle")
 
@@ -133,7 +149,7 @@ class Tap(Captured):
         exchange.request_headers = headers
         if body is not None:
             exchange.request_size = len(body)
-            keep(exchange, body, self._room)
+            keep(exchange, body, self._most)
 
     def fail(self, error: BaseException) -> None:
         """The exchange ended with *error*, which goes on to the application."""
@@ -164,6 +180,8 @@ class Tap(Captured):
         exchange.end = how
         handover = self._handover
         handover.ended += 1
+        if self._lent:
+            handover.lent -= self._lent
         try:
             if handover is not self.observer.handover:  # a fork has been: the parent's record has the serial's id
                 self.serial, self.call_id = serials.next(), None
@@ -186,6 +204,21 @@ class Tap(Captured):
         """It is us who failed: the application is not to know."""
         self.observer.guard.caught(error, f"the {self.exchange.client} hook")
 
+    def _more(self, size: int) -> None:
+        """The room is used up: borrow three times as much again, or keep the end alone from here on."""
+        if not self._over:
+            lack, lend = -self._room, self._handover.lend
+            more = min(max(3 * (FIRST + self._lent), lack), self._most - FIRST - self._lent)
+            if more >= lack and lend(more):
+                self._room += more
+                self._lent += more
+                return
+            self._tail_room = FIRST
+            if lend(TAIL):
+                self._tail_room = TAIL
+                self._lent += TAIL
+        self._overflow(size)
+
     def _overflow(self, size: int) -> None:
         """Keep the end of what is too long, and let go of its middle."""
         exchange = self.exchange
@@ -199,7 +232,7 @@ class Tap(Captured):
             return
         exchange.response_size += size
         self._tail_size += size
-        while self._tail_size > TAIL and len(exchange.tail) > 1:
+        while self._tail_size > self._tail_room and len(exchange.tail) > 1:
             self._tail_size -= len(exchange.tail.popleft())  # type: ignore[attr-defined]
             exchange.tail_times.popleft()  # type: ignore[attr-defined]
 

@@ -6,6 +6,7 @@ them. What has no long run (passwords, addresses with one) is found by a literal
 in the JSON of a record, where a line's end is a backslash and an `n` that sticks to the run behind it.
 """
 
+import codecs
 import re
 from collections.abc import Callable, Iterable, Iterator
 
@@ -94,7 +95,8 @@ def _pieces(data: bytes, start: int) -> Iterator[tuple[int, bytes]]:
 
 def _runs(piece: bytes) -> list[tuple[int, int]]:
     where = piece.translate(_TABLE)
-    pairs = (where + b"\0" if len(where) & 1 else where).decode("utf-16-le")
+    # By its function and not by its name, which is an import: that needs a file, and a lock that a forked child never sees released.
+    pairs, _ = codecs.utf_16_le_decode(where + b"\0" if len(where) & 1 else where, "strict", True)
     found = []
     pair = pairs.find(_PAIRS)
     while pair >= 0:

@@ -6,7 +6,6 @@ them. What has no long run (passwords, addresses with one) is found by a literal
 in the JSON of a record, where a line's end is a backslash and an `n` that sticks to the run behind it.
 """
 
-import codecs
 import re
 from collections.abc import Callable, Iterable, Iterator
 
@@ -18,12 +17,12 @@ from llm_observe.processors.redaction.kinds import ANYWHERE, AT_A_START, SECRETS
 RUN = 16  # characters that a secret has at least
 PEM = 40  # and a line of a private key
 BEFORE = 96  # bytes before it in which it may be announced
+STEP = 16 * 1024  # bytes searched at once: from 30,000 on Python's own search is another, which takes four times as long for this
 PIECE, OVERLAP = 64 * 1024, 2048  # bytes looked at between two breaths, and seen again with the next piece
 LONGEST = 1024 * 1024  # bytes of one secret
 
 _TABLE = bytes(code < 128 and (chr(code).isalnum() or chr(code) in "_-./+~%") for code in range(256))
-# Two bytes as one character: half the steps, and making it costs nothing. In each run of 16 there are seven whole pairs.
-_PAIRS = "\u0101" * 7
+_RUN = b"\1" * RUN
 _MORE = re.compile(rb"[A-Za-z0-9_\-./+~%=]*")
 # Alternatives that all begin with a letter of their own: so Python's `re` looks for these letters first.
 _WITHIN = re.compile(
@@ -95,20 +94,19 @@ def _pieces(data: bytes, start: int) -> Iterator[tuple[int, bytes]]:
 
 def _runs(piece: bytes) -> list[tuple[int, int]]:
     where = piece.translate(_TABLE)
-    # By its function and not by its name, which is an import: that needs a file, and a lock that a forked child never sees released.
-    pairs, _ = codecs.utf_16_le_decode(where + b"\0" if len(where) & 1 else where, "strict", True)
     found = []
-    pair = pairs.find(_PAIRS)
-    while pair >= 0:
-        start = 2 * pair
-        if start and where[start - 1]:
-            start -= 1
-        end = where.find(b"\0", start + RUN - 2)
+    at, size = 0, len(where)
+    while at < size:
+        stop = at + STEP
+        start = where.find(_RUN, at, stop + RUN - 1)
+        if start < 0:
+            at = stop
+            continue
+        end = where.find(b"\0", start + RUN)
         if end < 0:
-            end = len(piece)
-        if end - start >= RUN:
-            found.append((start, end))
-        pair = pairs.find(_PAIRS, (end + 1) // 2)
+            end = size
+        found.append((start, end))
+        at = end
     return found
 
 

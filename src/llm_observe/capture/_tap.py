@@ -228,7 +228,7 @@ class Tap(Captured):
             tail: deque[bytes] = deque()
             times: deque[int] = deque()
             self._keep, self._stamp, self._tail_size = tail.append, times.append, 0
-            exchange.tail, exchange.tail_times = tail, times  # type: ignore[assignment]
+            exchange.tail, exchange.tail_times = tail, times
             return
         exchange.response_size += size
         self._tail_size += size
@@ -260,4 +260,4 @@ def observer_here() -> Observer | None:
         return None
     scope = here.scope if here is not None else None
     observer = scope.observer if scope is not None else existing()
-    return None if observer is None or observer.closed or not observer.enabled else observer
+    return None if observer is None or observer.closed or not observer.settings.enabled else observer

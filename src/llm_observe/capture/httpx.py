@@ -16,7 +16,7 @@ from llm_observe.capture._hosts import left_alone
 from llm_observe.capture._propagation import inject
 from llm_observe.capture._tap import Tap, carriers, keep, observer_here, sending
 from llm_observe.records import Exchange
-from llm_observe.wire import may_be_call
+from llm_observe.wire import leads_to_call
 
 
 class ClientHook(Hook):
@@ -29,16 +29,23 @@ class ClientHook(Hook):
         self.tapped, self.known = tapped, known
 
 
+class _Place:
+    """What is public of a URL, under the names that its parts have inside."""
+
+    __slots__ = ("path", "port", "scheme")
+
+    def __init__(self, url: Any) -> None:
+        self.path, self.port, self.scheme = url.raw_path.decode("ascii").partition("?")[0], url.port, url.scheme
+
+
 def begin(hook: ClientHook, request: Any) -> Tap | None:
     """The tap for *request*; None for what is none of our business. Costs a method check and a table look-up then."""
     observer = None
     try:
-        method = request.method
-        if method != "POST" and method != "GET":  # noqa: PLR1714 - a set or a tuple is slower
-            return None
-        url = request.url
-        path = url._uri_reference.path if hook.known else url.raw_path.decode("ascii").partition("?")[0]  # noqa: SLF001
-        if not may_be_call(method, path):
+        method, url = request.method, request.url
+        place = url._uri_reference if hook.known else _Place(url)  # noqa: SLF001 - see _is_known
+        path = place.path
+        if not leads_to_call(method, path):
             return None
         host = url.host
         if left_alone[host]:
@@ -57,12 +64,14 @@ def begin(hook: ClientHook, request: Any) -> Tap | None:
             client=hook.client,
             method=method,
             host=host,
-            port=url.port or (80 if url.scheme == "http" else 443),
+            port=place.port or (80 if place.scheme == "http" else 443),
             path=path,
             request_size=size,
         )
-        if body is not None:
+        if size > room:
             keep(exchange, body, room)
+        else:
+            exchange.request_body = body
         tap = Tap(observer, exchange, room=room)
         if hook.known:
             tap.hold(REQUEST_HEADERS.hold(headers._list))  # noqa: SLF001 - see _is_known
@@ -199,7 +208,8 @@ def _is_known(library: ModuleType) -> bool:
     """
     headers = getattr(library.Headers({"Content-Type": "text/plain"}), "_list", None)
     url = getattr(library.URL("http://host/a%20b?c=d#e"), "_uri_reference", None)
-    return [(b"Content-Type", b"content-type", b"text/plain")] == headers and getattr(url, "path", None) == "/a%20b"
+    place = tuple(getattr(url, part, "") for part in ("scheme", "port", "path"))
+    return [(b"Content-Type", b"content-type", b"text/plain")] == headers and place == ("http", None, "/a%20b")
 
 
 def install(library: ModuleType) -> Callable[[], None]:

@@ -1,5 +1,6 @@
 """One HTTP attempt as the capture saw it: references and instants, nothing parsed."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
@@ -29,8 +30,8 @@ class Exchange(msgspec.Struct, kw_only=True, gc=False):
     response_headers: dict[str, str] = {}
     chunks: list[bytes] = []
     chunk_times: list[int] = []
-    tail: list[bytes] = []  # the end of a response too long to keep whole
-    tail_times: list[int] = []
+    tail: Sequence[bytes] = ()  # the end of a response too long to keep whole
+    tail_times: Sequence[int] = ()
     response_size: int = 0
     content_decoded: bool = False  # the chunks are free of content-encoding already
     streamed: bool = False  # the application took the body as a stream

@@ -5,6 +5,7 @@ the read that completed it.
 """
 
 import itertools
+from collections.abc import Iterable
 from typing import Any, Protocol
 
 import msgspec
@@ -145,7 +146,7 @@ def _framed(framing: Framing, pieces: list[bytes], reads: list[int], *, reason: 
     return Body(events=events, times=times, reason=reason, lacking=lacking)
 
 
-def _across_gap(head: bytes, tail: list[bytes]) -> list[bytes]:
+def _across_gap(head: bytes, tail: Iterable[bytes]) -> list[bytes]:
     """The events before the gap and after it. The one it begins in is dropped, and so is the one it ends in."""
     rest = sse.lines_of(b"".join(tail))
     return sse.Sse().feed(head) + sse.events(rest.partition(b"\n\n")[2])

@@ -45,12 +45,17 @@ def may_be_call(method: str, path: str | bytes) -> bool:
             path = path.partition("?")[0]
         if "#" in path:
             path = path.partition("#")[0]
-        if method == "POST":
-            last = path.rpartition("/")[2]
-            return last in _words or (":" in last and last.rpartition(":")[2] in _words)
-        return method == "GET" and path.rpartition("/")[0].rpartition("/")[2] in _collections
+        return leads_to_call(method, path)
     except (TypeError, AttributeError):  # a client that passes something else: not ours, and not a reason to hurt it
         return False
+
+
+def leads_to_call(method: str, path: str) -> bool:
+    """:func:`may_be_call` for whoever is sure to have a text without query and fragment."""
+    if method == "POST":
+        last = path.rpartition("/")[2]
+        return last in _words or (":" in last and last.rpartition(":")[2] in _words)
+    return method == "GET" and path.rpartition("/")[0].rpartition("/")[2] in _collections
 
 
 def look_for(paths: Iterable[str]) -> None:

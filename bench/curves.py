@@ -30,6 +30,8 @@ WEB = [(b"host", b"127.0.0.1"), (b"user-agent", b"bench"), (b"accept", b"*/*"), 
 Point = dict[str, float]
 """What one turn of one point gave."""
 
+WARM = 1000  # records or requests at most, in a turn that does not count
+
 
 def hooked(on: bool) -> None:
     (capture.install if on else capture.uninstall)()
@@ -157,14 +159,14 @@ def by_depth(found: dict[int, list[Point]]) -> list[dict[str, Any]]:
 
 
 class Flight:
-    """*width* web requests under way at once, each with a call in it; of few, several after another: at least 2,000 a turn.
+    """*width* web requests under way at once, each with a call in it; of few, several after another: at least 1,000 a turn.
 
     All calls are made before one is answered. The web request has the ASGI middleware around it, or has not. All are in memory at the same
     time, where Python's cyclic garbage collector visits them again and again, the bare ones too: each turn is done without it as well.
     """
 
     def __init__(self, held: Held, width: int, scale: float) -> None:
-        self.held, self.width, self.times = held, width, max(1, int(2000 * scale) // width)
+        self.held, self.width, self.times = held, width, max(1, int(1000 * scale) // width)
         self.client = httpx2.AsyncClient(transport=httpx2.MockTransport(self._answer))
         self.body = Load("", 1, 1000).body(0)
         self.loop = asyncio.new_event_loop()
@@ -228,24 +230,30 @@ def by_flight(found: dict[int, list[Point]]) -> list[dict[str, Any]]:
 CURVES: dict[str, tuple[Callable[[Held, int, float], Any], tuple[int, ...], Callable[[dict[int, list[Point]]], list[dict[str, Any]]]]] = {
     "what a chunk costs, over the length of its stream": (Length, (1, 10, 30, 100, 300, 1000, 3000, 10_000), per_chunk),
     "what a message costs, over its bytes": (Message, (1000, 3000, 10_000, 30_000, 100_000, 300_000, 1_000_000), per_message),
-    "how fast the sink is, over what waits for it": (Depth, (10, 100, 1000, 10_000, 50_000), by_depth),
+    "how fast the background thread is, over what waits for it": (Depth, (10, 100, 1000, 10_000, 50_000), by_depth),
     "what a web request costs, over those under way": (Flight, (1, 10, 100, 1000, 10_000), by_flight),
 }
 """Who takes a turn, at which points, and what is made of it."""
 
 
 def measured(held: Held, rounds: int, scale: float) -> dict[str, list[dict[str, Any]]]:
-    """The rows of each curve, from *rounds* after one that does not count. The order of points is turned about from round to round."""
+    """The rows of each curve, from *rounds* after one that does not count, half as many where some points take long.
+
+    The order of points is turned about from round to round.
+    """
     curves = {}
     for name, (kind, all_points, made) in CURVES.items():
-        points = [point for point in all_points if kind not in {Depth, Flight} or point <= max(1000.0, max(all_points) * scale)]
+        most = max({Depth: 1000, Flight: 100}.get(kind, max(all_points)), max(all_points) * scale)  # the big ones cannot be done by a part
+        points = [point for point in all_points if point <= most]
         turns = {point: kind(held, point, scale) for point in points}
         found: dict[int, list[Point]] = {point: [] for point in points}
-        for round_ in range(rounds + 1):
+        long = kind in {Depth, Flight}
+        for point in points:
+            if not long or point <= WARM:
+                turns[point].turn()
+        for round_ in range(max(1, rounds // 2) if long else rounds):
             for point in points if round_ % 2 else points[::-1]:
-                one = turns[point].turn()
-                if round_:
-                    found[point].append(one)
+                found[point].append(turns[point].turn())
         held.check()
         curves[name] = made(found)
     return curves

@@ -1,4 +1,4 @@
-"""The benches that need no other tools do their work from end to end, and lose nothing. How long it takes is nobody's business here."""
+"""The benches do their work from end to end, and lose nothing; who fails beside them fails alone. How long it takes is nobody's business here."""
 
 import json
 import os
@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 BENCH = Path(__file__).parents[1] / "bench"
+PINNED = pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="it is pinned to a core")
 
 
 def run(name, path):
@@ -20,7 +21,7 @@ def run(name, path):
     return json.loads(path.read_text())
 
 
-@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="it is pinned to a core")
+@PINNED
 def test_the_sinks_throughput_is_measured_for_each_exporter(tmp_path):
     """Every record of every load arrives by every exporter: the bench ends with an error where one does not."""
     pytest.importorskip("opentelemetry.sdk")
@@ -31,11 +32,74 @@ def test_the_sinks_throughput_is_measured_for_each_exporter(tmp_path):
     assert all(row["records_per_s"]["median"] > 0 for row in rows)
 
 
-@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="it is pinned to a core")
+@PINNED
 def test_each_curve_has_its_points(tmp_path):
     """All four, with what they are drawn over; a call costs its caller something."""
     curves = run("curves", tmp_path / "curves.json")["curves"]
 
     assert ["chunks", "bytes", "waiting", "in_flight"] == [next(iter(rows[0])) for rows in curves.values()]
-    assert [7, 7, 3, 4] == [len(rows) for rows in curves.values()]
-    assert all(row["records_per_s"]["median"] > 0 for row in curves["how fast the sink is, over what waits for it"])
+    assert [7, 7, 3, 3] == [len(rows) for rows in curves.values()]
+    assert all(row["records_per_s"]["median"] > 0 for row in curves["how fast the background thread is, over what waits for it"])
+
+
+@pytest.fixture
+def make_run(monkeypatch, tmp_path):
+    """Makes a run of the bare client, ourselves and two peers, in a scenario that is begun."""
+    monkeypatch.syspath_prepend(str(BENCH))
+    from peers.driver import Run
+    from peers.scenarios import SCENARIOS
+    from peers.tools import TOOLS
+
+    scenario, tools = SCENARIOS["plain-sync"], [TOOLS[name] for name in ("bare", "llm-observe", "langfuse", "sentry")]
+    run = Run(tools, [scenario], 0, tmp_path, {}, tick=lambda said: None, save=lambda run: None, most=2)
+    run.blocks[scenario.name], run.exported[scenario.name], run.failed[scenario.name] = {}, {}, {}
+    return run, scenario
+
+
+@PINNED
+def test_a_tool_that_fails_ends_its_own_part_alone(make_run):
+    """It has no further turn in the scenario, and the reason is kept; the others have all their rounds."""
+    run, scenario = make_run
+
+    def do(tool, counts):
+        if tool.name == "sentry":
+            raise RuntimeError("out of order")
+        if counts:
+            run.keep(scenario, tool, [0.001], 1, cpu_us=1)
+
+    run.until = float("inf")
+    run.serve()
+    try:
+        run.turns(scenario, do)
+    finally:
+        run.dismiss()
+
+    assert {"sentry": "RuntimeError: out of order"} == run.failed[scenario.name]
+    assert {"bare": 2, "llm-observe": 2, "langfuse": 2} == {name: len(blocks) for name, blocks in run.blocks[scenario.name].items()}
+
+
+@PINNED
+def test_we_are_compared_with_the_best_peer_that_did_its_work(make_run):
+    """Not with one that failed, nor with one that was faster because it lost something; both are told of below the tables."""
+    from peers.figures import rows
+    from peers.report import page
+
+    run, scenario = make_run
+    run.failed[scenario.name]["sentry"] = "RuntimeError: out of order"
+    for tool, milliseconds, found in zip(run.tools[:3], (1.0, 1.1, 2.0), (0, 10, 9), strict=True):
+        run.keep(scenario, tool, [milliseconds], 1e-3, cpu_us=milliseconds)
+        run.exports(scenario, tool, {"prompts": found, "whole_prompts": found, "answers": found}, 10)
+    machine = {"processor": "a processor", "cores": 2, "python": "3", "load_before": 0.0}
+    result = {"at": "2026-01-01", "machine": machine, "minutes": 1.0, "versions": {}, "own": {}, "absent": {}, "own_failed": {}}
+    text = page(result | {"rows": (found := rows(run))}, {})
+
+    assert all("best_peer" not in row for row in found)
+    assert "| langfuse (void) | 2.00 | 1,000 |" in text
+    assert "- langfuse, plain call, 1 KB prompt, sync: void, exported 9 prompts of 10, 9 whole prompts of 10, 9 answers of 10" in text
+    assert "- sentry, plain call, 1 KB prompt, sync: void, failed: RuntimeError: out of order" in text
+
+    run.exported[scenario.name]["langfuse"] = {"prompts": 10, "whole_prompts": 10, "answers": 10, "asked": 10}
+    (ours,) = (row for row in rows(run) if row["tool"] == "llm-observe")
+
+    assert "langfuse" == ours["best_peer"]["added_p50"]["tool"]
+    assert 0.1 == pytest.approx(ours["best_peer"]["added_p50"]["part"])

@@ -3,14 +3,15 @@
 import asyncio
 import itertools
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import httpx2
 import openai
 
 from peers.markers import prompt
+from peers.provider import ANSWER, ID
 from peers.scenarios import Scenario
 
 FLUSH_EVERY = 50  # calls between two flushes, whose time is not the caller's, but whose CPU is the call's
@@ -23,6 +24,7 @@ class Caller:
         self.url, self.around, self.number = url, around, itertools.count()
         self.loop = asyncio.new_event_loop()
         said = {"base_url": f"{url}/v1", "api_key": "sk-bench", "max_retries": 0, "timeout": 120}
+        self.said = said
         self.sync = openai.OpenAI(**said)
         self.http = httpx2.Client()
         self.loop.run_until_complete(self._open(said))
@@ -31,6 +33,21 @@ class Caller:
         limits = httpx2.Limits(max_connections=None, max_keepalive_connections=1000)
         self.aiohttp = openai.AsyncOpenAI(http_client=openai.DefaultAioHttpClient(), **said)
         self.asynchronous = openai.AsyncOpenAI(http_client=openai.DefaultAsyncHttpxClient(limits=limits), **said)
+
+    @contextmanager
+    def without_network(self) -> Iterator[None]:
+        """Plain calls inside are answered in memory, as the provider does."""
+
+        def answered(request: httpx2.Request) -> httpx2.Response:
+            at = request.content.find(b"head-") + 5
+            call = request.content[at : at + len(ID)]
+            return httpx2.Response(200, headers={"content-type": "application/json"}, content=ANSWER.replace(ID, call))
+
+        before, self.sync = self.sync, openai.OpenAI(http_client=httpx2.Client(transport=httpx2.MockTransport(answered)), **self.said)
+        try:
+            yield
+        finally:
+            self.sync = before
 
     def block(self, scenario: Scenario, count: int, flush: Callable[[], object]) -> dict[str, Any]:
         """Does *scenario* that often: nanoseconds of each, and CPU seconds of all threads with what was still to be exported."""

@@ -1,177 +1,249 @@
-"""The run: in each round every tool in turn does a block of a scenario while all others wait."""
+"""The run: in each round every tool in turn does a block of a scenario while all others wait.
+
+Who fails is out of that scenario, with the reason, and begins the next one anew. What was measured is told after each scenario, so that a
+run that was broken off can be taken up again.
+"""
 
 import collections
+import functools
+import itertools
+import queue
 import statistics
-import subprocess
-import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from peers.processes import APP, Server, WebApp, Worker, got, started
+from peers.processes import APP, BENCH, CORES, Server, WebApp, Worker, finished, got
 from peers.scenarios import Scenario
-from peers.tools import TOOLS, Tool
+from peers.tools import Tool
 
 NOBODY = "http://127.0.0.1:9"
+FAST = Path("/dev/shm")
+LEAST = 3  # rounds, unless the run's time is up
+LASTING = {"calls", "crowd", "web"}  # kinds that fill the time they are given: they come last, when it is known how much is left
 
 
 @dataclass
 class Run:
-    """Which *tools* do which *scenarios*, how often, and what came out: blocks by scenario and tool."""
+    """Which *tools* do which *scenarios* within how many *seconds*, and what came out: by scenario and tool."""
 
     tools: list[Tool]
     scenarios: list[Scenario]
-    rounds: int
-    scale: float
+    seconds: float
     home: Path
     pythons: dict[str, Path]
     tick: Callable[[str], None]
-    blocks: dict[tuple[str, str], list[dict[str, float]]] = field(default_factory=lambda: collections.defaultdict(list))
-    exported: dict[tuple[str, str], collections.Counter[str]] = field(default_factory=lambda: collections.defaultdict(collections.Counter))
+    save: Callable[["Run"], None]
+    quick: bool = False
+    most: int = 15  # rounds, however fast they are
+    blocks: dict[str, dict[str, list[dict[str, float]]]] = field(default_factory=dict)
+    exported: dict[str, dict[str, dict[str, int]]] = field(default_factory=dict)
+    failed: dict[str, dict[str, str]] = field(default_factory=dict)
+    own: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, dict[str, str]] = field(default_factory=dict)
+    took: dict[str, float] = field(default_factory=dict)  # seconds, of the scenarios that are done
+    crew: dict[str, Worker | WebApp] = field(default_factory=dict)
+    servers: dict[str, Server] = field(default_factory=dict)
     number: int = 0
-
-    def steps(self) -> int:
-        """How often :attr:`tick` will be called, at most."""
-        return len(self.tools) * sum(1 if s.kind == "memory" else self.rounds_of(s) for s in self.scenarios)
-
-    def rounds_of(self, scenario: Scenario) -> int:
-        return max(2, self.rounds // 2) if scenario.kind in {"web", "crowd"} else self.rounds
+    until: float = 0.0
 
     def count(self, scenario: Scenario) -> int:
-        return scenario.count if scenario.kind == "import" else max(10, int(scenario.count * self.scale))
+        return max(10, scenario.count // 10) if self.quick and scenario.kind != "import" else scenario.count
 
     def all(self) -> None:
-        with Server("peers.provider", self.log("provider")) as self.provider, Server("peers.swallow", self.log("sink")) as self.sink:
-            self.called([s for s in self.scenarios if s.kind in {"calls", "crowd"}])
-            for framework in ("fastapi", "flask"):
-                self.served(framework, [s for s in self.scenarios if s.framework == framework])
-            for scenario in self.scenarios:
-                if scenario.kind == "memory":
-                    self.remembered(scenario)
-                elif scenario.kind == "import":
-                    self.imported(scenario)
-
-    def turns(self, rounds: int) -> Iterator[Tool]:
-        """The tools, in each round in another order: each begins as often as any other, and follows not always the same."""
-        for round_ in range(rounds):
-            at = (round_ // 2) % len(self.tools)
-            turned = self.tools[at:] + self.tools[:at]
-            yield from turned if round_ % 2 == 0 else reversed(turned)
-
-    # --- calls from one process of each tool ---------------------------------------------------------------------------
-
-    def called(self, scenarios: list[Scenario]) -> None:
-        with ExitStack() as stack:
-            workers = {tool.name: stack.enter_context(self.worker(tool)) for tool in self.tools if scenarios}
-            for scenario in scenarios:
-                count = self.count(scenario)
-                for tool in self.tools:
-                    workers[tool.name].ask("block", scenario=scenario.name, count=max(5, count // 5))
-                    self.found(tool, workers[tool.name])
-                for tool in self.turns(self.rounds_of(scenario)):
-                    block = workers[tool.name].ask("block", scenario=scenario.name, count=count)
-                    self.keep(scenario, tool, block["times"], 1e-9, cpu_us=block["cpu"] / count * 1e6, took=block.get("took", 0) / 1e9)
-                    if scenario.size:
-                        self.exported[scenario.name, tool.name].update(self.found(tool, workers[tool.name]), asked=count)
-                    self.tick(f"{scenario.title}: {tool.name}")
-
-    def worker(self, tool: Tool, sink: str = "") -> Worker:
-        home = self.home / "stored" / tool.name
-        home.mkdir(parents=True, exist_ok=True)
-        command = [str(self.pythons[tool.name]), "-m", "peers.worker", tool.name, self.provider.url, sink or self.sink.url, str(home)]
-        worker = Worker(command, APP, self.log(tool.name))
-        self.versions[tool.name] = worker.ask("hello")["versions"]
-        return worker
-
-    def found(self, tool: Tool, worker: Worker) -> dict[str, int]:
-        """How many calls of the last block are where *tool* exports to. It has been flushed."""
-        counted = worker.ask("stored")
-        return counted if tool.exports == "disk" else got(f"{self.sink.url}/count")
-
-    # --- web apps ------------------------------------------------------------------------------------------------------
-
-    def served(self, framework: str, scenarios: list[Scenario]) -> None:
-        apps: dict[str, WebApp] = {}
+        self.until, seat = time.monotonic() + self.seconds, ""
+        kinds = {"calls": self.called, "crowd": self.called, "web": self.served, "memory": self.remembered, "import": self.imported}
+        kinds["own"] = self.alone
         try:
-            for tool in self.tools if scenarios else ():
-                home = self.home / "stored" / f"{tool.name}-{framework}"
-                home.mkdir(parents=True, exist_ok=True)
-                bench = {"tool": tool.name, "provider": self.provider.url, "sink": self.sink.url, "home": str(home)}
-                apps[tool.name] = WebApp(self.pythons[tool.name], framework, self.log(f"{tool.name}-{framework}"), bench)
-            for scenario in scenarios:
-                for tool in self.tools:
-                    self.loaded(scenario, apps[tool.name], tool, max(10, self.count(scenario) // 5))
-                for tool in self.turns(self.rounds_of(scenario)):
-                    count = self.count(scenario)
-                    seen, found = self.loaded(scenario, apps[tool.name], tool, count)
-                    self.keep(scenario, tool, seen["times"], 1, took=seen["took"], failed=seen["failed"])
-                    self.exported[scenario.name, tool.name].update(found, asked=count)
-                    self.tick(f"{scenario.title}: {tool.name}")
+            for scenario in sorted(self.scenarios, key=lambda each: each.kind in LASTING):
+                if scenario.name in self.took:
+                    continue
+                began, before = time.monotonic(), seat
+                seat = scenario.framework or {"crowd": "calls"}.get(scenario.kind, scenario.kind)
+                if seat != before:
+                    self.dismiss()
+                self.blocks[scenario.name], self.exported[scenario.name], self.failed[scenario.name] = {}, {}, {}
+                try:
+                    self.serve()
+                    kinds[scenario.kind](scenario)
+                except Exception as error:
+                    self.failed[scenario.name]["bare"] = f"{type(error).__name__}: {error}"  # without it there is nothing to compare with
+                    self.dismiss()
+                self.took[scenario.name] = time.monotonic() - began
+                self.save(self)
         finally:
-            for app in apps.values():
-                app.close()
+            self.dismiss()
 
-    def loaded(self, scenario: Scenario, app: WebApp, tool: Tool, count: int) -> tuple[dict[str, Any], dict[str, int]]:
-        way = f"r{scenario.rate}" if scenario.rate else f"c{scenario.concurrency}"
-        seen = app.load(count, way, self.number)
-        self.number += count
-        stored = app.stored()
-        return seen, stored if tool.exports == "disk" else got(f"{self.sink.url}/count")
+    def serve(self) -> None:
+        """Whom all call and whom all export to, where they are not there."""
+        if not self.servers:
+            self.provider = self.servers.setdefault("provider", Server("peers.provider", self.log("provider")))
+            self.sink = self.servers.setdefault("sink", Server("peers.swallow", self.log("sink")))
 
-    # --- the whole process ---------------------------------------------------------------------------------------------
+    def dismiss(self) -> None:
+        """Nobody is at work any more."""
+        for member in [*self.crew.values(), *self.servers.values()]:
+            member.close()
+        self.crew.clear()
+        self.servers.clear()
 
-    def remembered(self, scenario: Scenario) -> None:
-        """Each tool in a new process, once: memory does not depend on who else runs."""
-        dead = scenario.name.endswith("dead")
-        for tool in self.tools:
-            if not dead or tool.exports == "sink" or tool.name == "bare":
-                with self.worker(tool, NOBODY if dead else "") as worker:
-                    said = worker.ask("memory", count=self.count(scenario))
-                got(f"{self.sink.url}/count")
-                mib = {name: value / 2**20 for name, value in said.items()}
-                self.blocks[scenario.name, tool.name].append(mib | {"growth": mib["peak"] - mib["base"]})
-            self.tick(f"{scenario.title}: {tool.name}")
+    # --- turns ---------------------------------------------------------------------------------------------------------
 
-    def imported(self, scenario: Scenario) -> None:
-        for tool in self.turns(self.rounds):
-            began = time.perf_counter()
-            process = started([str(self.pythons[tool.name]), "-c", tool.imports], APP, self.log("import"))
-            process.communicate()
-            if process.returncode:
-                raise RuntimeError(f"{tool.imports!r} failed for {tool.name}:\n{self.log('import').read_text()[-3000:]}")
-            self.keep(scenario, tool, [time.perf_counter() - began], 1)
-            self.tick(f"{scenario.title}: {tool.name}")
+    def turns(self, scenario: Scenario, do: Callable[[Tool, bool], None]) -> None:
+        """Have each tool *do* a block in each round, for as long as the scenario may take; the first round is to warm up and does not count."""
+        shares = sum(each.share for each in self.scenarios if each.name not in self.took)
+        until = time.monotonic() + max(0.0, self.until - time.monotonic()) * scenario.share / shares
+        for done in itertools.count():
+            began = time.monotonic()
+            least = min(self.most, 1 if self.quick or began > self.until else LEAST)
+            for tool in self.turned(done):
+                if tool.name not in self.failed[scenario.name]:
+                    self.attempt(scenario, tool, functools.partial(do, tool, done > 0))
+                    self.tick(f"{scenario.title}: {tool.name}, round {done}")
+            over = time.monotonic() + (time.monotonic() - began) > until
+            if done >= self.most or (done >= least and over) or "bare" in self.failed[scenario.name]:
+                return
+
+    def turned(self, round_: int) -> Iterator[Tool]:
+        """The tools, in each round in another order: each begins as often as any other, and follows not always the same."""
+        at = (round_ // 2) % len(self.tools)
+        turned = self.tools[at:] + self.tools[:at]
+        return iter(turned) if round_ % 2 == 0 else reversed(turned)
+
+    def attempt(self, scenario: Scenario, tool: Tool, do: Callable[[], object]) -> None:
+        """Who fails is told of, and takes no further part in *scenario*."""
+        try:
+            do()
+        except Exception as error:
+            self.failed[scenario.name][tool.name] = f"{type(error).__name__}: {error}"
+            member = self.crew.pop(tool.name, None)
+            if member is not None:
+                member.close()
+            if scenario.kind != "memory":
+                got(f"{self.sink.url}/count")  # what it left is nobody else's
 
     def keep(self, scenario: Scenario, tool: Tool, times: list[float], unit: float, took: float = 0, **more: float) -> None:
         """One block: what its calls took, in milliseconds."""
         ordered = sorted(each * unit * 1e3 for each in times)
         kept = {"count": len(ordered), "p50": statistics.median(ordered), "p99": ordered[int(len(ordered) * 0.99)], "max": ordered[-1]}
-        self.blocks[scenario.name, tool.name].append(kept | ({"per_s": len(ordered) / took} if took else {}) | more)
+        kept |= ({"per_s": len(ordered) / took} if took else {}) | more
+        self.blocks[scenario.name].setdefault(tool.name, []).append(kept)
+
+    def exports(self, scenario: Scenario, tool: Tool, found: dict[str, int], asked: int) -> None:
+        """How many of the calls *asked* were *found* where the tool exports to."""
+        total = collections.Counter(self.exported[scenario.name].get(tool.name, {}))
+        total.update(found, asked=asked)
+        self.exported[scenario.name][tool.name] = dict(total)
+
+    # --- calls from one process of each tool ---------------------------------------------------------------------------
+
+    def called(self, scenario: Scenario) -> None:
+        def do(tool: Tool, counts: bool) -> None:
+            worker = self.crew.get(tool.name) or self.crew.setdefault(tool.name, self.worker(tool))
+            count = self.count(scenario) if counts else max(5, self.count(scenario) // 5)
+            cpu, began = self.provider.busy(), time.monotonic()
+            block = worker.ask("block", scenario=scenario.name, count=count)
+            busy = (self.provider.busy() - cpu) / (time.monotonic() - began)
+            found = self.found(tool, worker, self.sink) if scenario.size else {}
+            if counts:
+                took = block.get("took", 0) / 1e9
+                self.keep(scenario, tool, block["times"], 1e-9, cpu_us=block["cpu"] / count * 1e6, took=took, provider=busy)
+                if scenario.size:
+                    self.exports(scenario, tool, found, count)
+
+        self.turns(scenario, do)
+
+    def worker(self, tool: Tool, sink: str = "", core: int = APP, home: Path | None = None) -> Worker:
+        home = home or self.home / "stored" / tool.name
+        home.mkdir(parents=True, exist_ok=True)
+        command = [str(self.pythons[tool.name]), "-m", "peers.worker", tool.name, self.provider.url, sink or self.sink.url, str(home)]
+        worker = Worker(command, core, self.log(tool.name))
+        self.versions[tool.name] = worker.ask("hello")["versions"]
+        return worker
+
+    def found(self, tool: Tool, worker: Worker, sink: Server) -> dict[str, int]:
+        """How many calls of the last block are where *tool* exports to. It has been flushed."""
+        counted = worker.ask("stored")
+        return counted if tool.exports == "disk" else got(f"{sink.url}/count")
+
+    # --- web apps ------------------------------------------------------------------------------------------------------
+
+    def served(self, scenario: Scenario) -> None:
+        def do(tool: Tool, counts: bool) -> None:
+            app = self.crew.get(tool.name) or self.crew.setdefault(tool.name, self.app(tool, scenario.framework))
+            count = self.count(scenario) if counts else max(10, self.count(scenario) // 5)
+            way = f"r{scenario.rate}" if scenario.rate else f"c{scenario.concurrency}"
+            seen = app.load(count, way, self.number)
+            self.number += count
+            stored = app.stored()
+            found = stored if tool.exports == "disk" else got(f"{self.sink.url}/count")
+            if counts:
+                self.keep(scenario, tool, seen["times"], 1, took=seen["took"], failed=seen["failed"])
+                self.exports(scenario, tool, found, count)
+
+        self.turns(scenario, do)
+
+    def app(self, tool: Tool, framework: str) -> WebApp:
+        home = self.home / "stored" / f"{tool.name}-{framework}"
+        home.mkdir(parents=True, exist_ok=True)
+        bench = {"tool": tool.name, "provider": self.provider.url, "sink": self.sink.url, "home": str(home)}
+        return WebApp(self.pythons[tool.name], framework, self.log(f"{tool.name}-{framework}"), bench)
+
+    # --- the whole process ---------------------------------------------------------------------------------------------
+
+    def remembered(self, scenario: Scenario) -> None:
+        """Each tool in a new process, once, and on all cores: memory does not depend on who else runs, nor on a disk's speed."""
+        dead, cores = scenario.name.endswith("dead"), queue.SimpleQueue()
+        for core in CORES:
+            cores.put(core)
+
+        def once(tool: Tool) -> None:
+            core, count = cores.get(), self.count(scenario)
+            try:
+                with ExitStack() as stack:
+                    home = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=FAST if FAST.is_dir() else None)))
+                    sink = stack.enter_context(Server("peers.swallow", self.log("sink")))
+                    worker = stack.enter_context(self.worker(tool, NOBODY if dead else sink.url, core, home))
+                    said = worker.ask("memory", count=count, dead=dead)
+                    if not dead:
+                        self.exports(scenario, tool, self.found(tool, worker, sink), said["made"])
+            finally:
+                cores.put(core)
+            mib = {name: said[name] / 2**20 for name in ("base", "peak", "end")}
+            self.blocks[scenario.name][tool.name] = [mib | {"growth": mib["peak"] - mib["base"]}]
+            self.tick(f"{scenario.title}: {tool.name}")
+
+        with ThreadPoolExecutor(len(CORES)) as pool:
+            for tool in self.tools:
+                if not dead or tool.exports == "sink" or tool.name == "bare":
+                    pool.submit(self.attempt, scenario, tool, functools.partial(once, tool))
+
+    def imported(self, scenario: Scenario) -> None:
+        def do(tool: Tool, counts: bool) -> None:
+            began = time.perf_counter()
+            finished([str(self.pythons[tool.name]), "-c", tool.imports], self.log(f"{tool.name}-import"), APP)
+            if counts:
+                self.keep(scenario, tool, [time.perf_counter() - began], 1)
+
+        self.turns(scenario, do)
+
+    def alone(self, scenario: Scenario) -> None:
+        """What is measured of ourselves, by a bench of its own."""
+        tool = next(tool for tool in self.tools if tool.name == "llm-observe-otlp")
+        written = self.home / f"{scenario.name}.json"
+        command = [str(self.pythons[tool.name]), str(BENCH / f"{scenario.name}.py"), "--json", str(written)]
+        quick = ["--quick"] if self.quick else []
+        self.tick(f"{scenario.title}")
+        core = APP if scenario.name == "budget" else None  # the others choose a core for themselves, and one for who receives
+        self.attempt(scenario, tool, lambda: finished([*command, *quick], self.log(scenario.name), core))
+        if not self.failed[scenario.name]:
+            self.own[scenario.name] = written.read_text()
 
     def log(self, name: str) -> Path:
         (self.home / "logs").mkdir(parents=True, exist_ok=True)
         return self.home / "logs" / f"{name}.txt"
-
-
-def frozen(python: Path) -> list[str]:
-    """Everything in an environment, for the record."""
-    listed = [sys.executable, "-m", "uv", "pip", "freeze", "--quiet", "--python", str(python)]
-    return subprocess.run(listed, check=True, capture_output=True, text=True).stdout.split("\n")[:-1]
-
-
-def chosen(names: list[str] | None, known: dict[str, Any]) -> list[Any]:
-    """Those of *known* whose name is one of *names* or begins with it; all when there are none."""
-    found = [value for name, value in known.items() if not names or any(name == n or name.startswith(f"{n}-") for n in names)]
-    for name in names or ():
-        if not any(known_ == name or known_.startswith(f"{name}-") for known_ in known):
-            raise SystemExit(f"{name!r} is none of {', '.join(known)}, nor the beginning of one")
-    return found
-
-
-def with_bare(tools: list[Tool]) -> list[Tool]:
-    """*tools*, and the bare client, without which there is nothing to compare with."""
-    return tools if TOOLS["bare"] in tools else [TOOLS["bare"], *tools]

@@ -1,10 +1,12 @@
 """The processes of a run: each on its core, each ended with its parent."""
 
+import contextlib
 import json
 import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from pathlib import Path
@@ -14,18 +16,32 @@ from typing import Any, Self
 BENCH = Path(__file__).parent.parent
 CORES = sorted(os.sched_getaffinity(0))[:2]
 APP, REST = CORES[0], CORES[-1]  # the observed process has a core of its own, where there are two
+PATIENCE = 400  # seconds for one answer: who takes longer stands still
 
 
-def started(command: list[str], core: int, log: Path, **environment: str) -> "subprocess.Popen[str]":
-    """Starts *command* on *core*; what it says on standard error goes to *log*."""
+def started(command: list[str], core: int | None, log: Path, **environment: str) -> "subprocess.Popen[str]":
+    """Starts *command* on *core*, or on any; what it says on standard error goes to *log*."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     with log.open("a") as file:
         process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=file, text=True, cwd=log.parent,
             env=kept | {"PYTHONPATH": str(BENCH), "PYTHONDONTWRITEBYTECODE": "1"} | environment,
         )  # fmt: skip
-    os.sched_setaffinity(process.pid, {core})  # threads and children inherit it
+    if core is not None:
+        os.sched_setaffinity(process.pid, {core})  # threads and children inherit it
     return process
+
+
+def finished(command: list[str], log: Path, core: int | None) -> str:
+    """What *command* printed, once it has ended."""
+    process = started(command, core, log)
+    limit = threading.Timer(PATIENCE, process.kill)
+    limit.start()
+    said, _ = process.communicate()
+    limit.cancel()
+    if process.returncode:
+        raise RuntimeError(f"{' '.join(command[1:4])} failed, or took longer than {PATIENCE} s:\n{tail(log)}")
+    return said
 
 
 class Worker:
@@ -35,10 +51,19 @@ class Worker:
         self.process, self.log = started(command, core, log), log
 
     def heard(self) -> dict[str, Any]:
+        limit = threading.Timer(PATIENCE, self.process.kill)
+        limit.start()
         line = self.process.stdout.readline()
+        limit.cancel()
         if not line:
-            raise RuntimeError(f"{self.process.args} ended:\n{self.log.read_text()[-3000:]}")
+            self.process.kill()
+            raise RuntimeError(f"{' '.join(self.process.args[1:4])} ended, or took longer than {PATIENCE} s:\n{tail(self.log)}")
         return json.loads(line)
+
+    def busy(self) -> float:
+        """CPU seconds of the process until now."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def ask(self, do: str, **command: Any) -> dict[str, Any]:
         self.process.stdin.write(json.dumps({"do": do} | command) + "\n")
@@ -46,7 +71,8 @@ class Worker:
         return self.heard()
 
     def close(self) -> None:
-        self.process.stdin.close()
+        with contextlib.suppress(OSError):  # it is gone already
+            self.process.stdin.close()
         try:
             self.process.wait(10)
         except subprocess.TimeoutExpired:
@@ -95,18 +121,14 @@ class WebApp:
             except OSError:
                 time.sleep(0.1)
         self.close()
-        raise RuntimeError(f"{self.process.args} does not serve:\n{self.log.read_text()[-3000:]}")
+        raise RuntimeError(f"{' '.join(self.process.args[1:4])} does not serve:\n{tail(self.log)}")
 
     def stored(self) -> dict[str, int]:
         return got(f"http://127.0.0.1:{self.port}/stored")
 
     def load(self, count: int, way: str, first: int) -> dict[str, Any]:
         command = [sys.executable, "-m", "peers.load", str(self.port), str(count), way, str(first)]
-        process = started(command, REST, self.log)
-        said, _ = process.communicate(timeout=600)
-        if process.returncode:
-            raise RuntimeError(f"{command} failed:\n{self.log.read_text()[-3000:]}")
-        return json.loads(said)
+        return json.loads(finished(command, self.log, REST))
 
     def close(self) -> None:
         self.process.terminate()
@@ -117,6 +139,11 @@ class WebApp:
             self.process.wait()
         self.process.stdin.close()
         self.process.stdout.close()
+
+
+def tail(log: Path) -> str:
+    """The last that was said there."""
+    return log.read_text()[-2000:] if log.exists() else ""
 
 
 def got(url: str) -> dict[str, int]:

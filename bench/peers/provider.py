@@ -1,7 +1,7 @@
 """A provider with canned answers: `python -m peers.provider` prints its port.
 
-A chat call is answered at once, a stream with 100 chunks in one write, each a chunk of HTTP too. The model `slow` streams for half a
-second, so that a thousand streams are open at the same time. Anything else is an order: an HTTP request that is no LLM call.
+A chat call is answered at once, a stream with 100 chunks in one write, each a chunk of HTTP too. The model `slow` streams 20 chunks in
+two seconds, so that a thousand streams are open at the same time. Anything else is an order: an HTTP request that is no LLM call.
 """
 
 import asyncio
@@ -40,8 +40,8 @@ EVENTS = [event({"role": "assistant", "content": ""}), *(event({"content": "word
 LAST = [event({"content": f"said-{ID.decode()}"}), event({}, "stop"), framed(b"data: [DONE]\n\n")]
 CHUNKS = [*EVENTS, *LAST]
 STREAM, END = b"".join(CHUNKS), b"0\r\n\r\n"
-PIECES = [b"".join(CHUNKS[n : n + 10]) for n in range(0, len(CHUNKS), 10)]
-APART = 0.05  # seconds between a slow stream's pieces
+PIECES = CHUNKS[:17] + LAST
+APART = 0.1  # seconds between a slow stream's pieces
 
 
 def answer(line: bytes, head: bytes, body: bytes, transport: asyncio.Transport) -> None:

@@ -1,141 +1,192 @@
-"""The figures, to read: a table in the terminal, one in the docs, and a plot."""
+"""The figures, to read: tables in the terminal, and in the docs."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
-from rich.console import Console
-from rich.table import Table
-
-mpl.use("Agg")  # before pyplot looks for a display
-from matplotlib import pyplot as plt
-
 BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
-COLOURS = {"control": "#9aa0a6", "ours": "#1a73e8", "peer": "#e8a33d"}
-
 HEADS = {
-    "calls": ["p50 ms", "added µs", "quartiles", "of best peer", "p99 ms", "CPU added µs"],
-    "crowd": ["p50 ms", "streams/s", "kept", "CPU added µs", "quartiles", "of best peer"],
-    "web": ["requests/s", "kept", "p50 ms", "p99 ms", "p99 of bare", "of best peer"],
+    "calls": ["p50 ms", "added µs", "quartiles", "p99 ms", "CPU added µs", "quartiles"],
+    "crowd": ["p50 ms", "CPU added µs", "quartiles", "streams/s", "kept"],
+    "web": ["requests/s", "kept", "p50 ms", "p99 ms", "p99 of bare", "quartiles"],
     "memory": ["growth MiB", "peak MiB"],
-    "import": ["ms", "added ms", "quartiles", "of best peer"],
+    "import": ["ms", "added ms", "quartiles"],
 }
+WORDS = {
+    "added_p50": "added to a call",
+    "added_cpu_us": "CPU added",
+    "times_p99": "p99, of the bare app's",
+    "times_per_s": "throughput, of the bare app's",
+    "growth": "growth",
+}
+BUSY = 0.8  # of a core: a provider as busy as that may be what is measured
+
+Table = tuple[str, list[str], list[list[str]]]
+"""A title, heads and lines."""
+
+
+def median(figure: dict[str, float], digits: int = 2, times: float = 1) -> str:
+    return f"{figure['median'] * times:,.{digits}f}"
+
+
+def quartiles(figure: dict[str, float], digits: int = 0, times: float = 1) -> str:
+    return f"{figure['q1'] * times:,.{digits}f} to {figure['q3'] * times:,.{digits}f}"
 
 
 def cells(row: dict[str, Any]) -> list[str]:
-    """One tool's line in the table of a scenario."""
-
-    def median(name: str, digits: int = 2, times: float = 1) -> str:
-        return f"{row[name]['median'] * times:,.{digits}f}" if name in row else ""
-
-    def quartiles(name: str, times: float = 1) -> str:
-        return f"{row[name]['q1'] * times:,.0f} to {row[name]['q3'] * times:,.0f}"
-
-    best = f"{row['of_best_peer']:.2f}" if "of_best_peer" in row else ""
-    kept = f"{row['times_per_s']['median']:.0%}" if "times_per_s" in row else ""
+    """One tool's line in the table of a scenario; empty where it failed."""
+    if "rounds" not in row:
+        return [""] * len(HEADS[row["kind"]])
     match row["kind"]:
         case "calls":
-            added = [median("added_p50", 0, 1e3), quartiles("added_p50", 1e3)]
-            return [median("p50"), *added, best, median("p99"), median("added_cpu_us", 0)]
+            added, cpu = row["added_p50"], row["added_cpu_us"]
+            return [median(row["p50"]), median(added, 0, 1e3), quartiles(added, 0, 1e3), median(row["p99"]), median(cpu, 0), quartiles(cpu)]
         case "crowd":
-            return [median("p50", 0), median("per_s", 0), kept, median("added_cpu_us", 0), quartiles("added_cpu_us"), best]
+            cpu, kept = row["added_cpu_us"], f"{row['times_per_s']['median']:.0%}"
+            return [median(row["p50"], 0), median(cpu, 0), quartiles(cpu), median(row["per_s"], 0), kept]
         case "web":
-            return [median("per_s", 0), kept, median("p50"), median("p99"), median("times_p99"), best]
+            kept, of_bare = f"{row['times_per_s']['median']:.0%}", row["times_p99"]
+            return [median(row["per_s"], 0), kept, median(row["p50"]), median(row["p99"]), median(of_bare), quartiles(of_bare, 2)]
         case "memory":
-            return [median("growth", 1), median("peak", 0)]
+            return [median(row["growth"], 1), median(row["peak"], 0)]
         case _:
-            return [median("p50", 0), median("added_p50", 0), quartiles("added_p50"), best]
+            return [median(row["p50"], 0), median(row["added_p50"], 0), quartiles(row["added_p50"])]
 
 
-def scenarios(rows: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+def scenarios(rows: list[dict[str, Any]]) -> list[Table]:
+    """A table for each scenario, a line for each tool."""
     found: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
         found.setdefault(row["title"], []).append(row)
+    tables = []
+    for title, shown in found.items():
+        rounds = max(row.get("rounds", 0) for row in shown)
+        about = f"{title} ({rounds} rounds)" if rounds > 1 else title
+        tables.append((about, ["", *HEADS[shown[0]["kind"]]], [[name(row), *cells(row)] for row in shown]))
+    return tables
+
+
+def name(row: dict[str, Any]) -> str:
+    return f"{row['tool']} (void)" if row["void"] else row["tool"]
+
+
+def against_best(rows: list[dict[str, Any]]) -> list[Table]:
+    """Ourselves beside the best of the peers that did the whole work, by each measure."""
+    lines = []
+    for row in rows:
+        for measure, best in row.get("best_peer", {}).items() if row["tool"] == "llm-observe" else ():
+            part = f"{best['part']:.2f}" if "part" in best else ""
+            ours = shown(measure, row["kind"], row[measure]["median"])
+            words = "added" if row["kind"] == "import" else WORDS[measure]
+            lines.append([row["title"], words, ours, shown(measure, row["kind"], best["figure"]), best["tool"], part])
+    return [("Beside the best peer", ["", "measure", "llm-observe", "best peer", "which", "part of it"], lines)] if lines else []
+
+
+def shown(measure: str, kind: str, value: float) -> str:
+    match measure:
+        case "added_p50":
+            return f"{value:,.0f} ms" if kind == "import" else f"{value * 1e3:,.0f} µs"
+        case "added_cpu_us":
+            return f"{value:,.0f} µs"
+        case "growth":
+            return f"{value:,.1f} MiB"
+        case _:
+            return f"{value:.0%}"
+
+
+def alone(own: dict[str, Any]) -> list[Table]:
+    """What is measured of ourselves: the budget, the sink, the curves."""
+    tables: list[Table] = []
+    if "budget" in own:
+        lines = []
+        for row in own["budget"]["rows"]:
+            cpu, most = f"{row['cpu_added_us']:.0f}", f"{row['cpu_budget_us'] or ''}"
+            lines.append([row["scenario"], f"{row['added_us']:.1f}", f"{row['budget_us']}", cpu, most])
+        tables.append(("The budget, over a transport in memory", ["", "added µs", "at most", "CPU of all threads µs", "at most"], lines))
+        process = own["budget"]["process"]
+        hold, memory, imported = process["hold"], process["memory"], process["import"]
+        lines = [
+            ["wait for the interpreter, p99.9", f"{hold['p999_observed_ms']:.2f} ms", f"{hold['p999_bare_ms']:.2f} ms", "1 ms"],
+            ["wait for the interpreter, longest", f"{hold['max_observed_ms']:.2f} ms", f"{hold['max_bare_ms']:.2f} ms", ""],
+            ["memory, every exporter dead: growth", f"{memory['growth_mib']:.0f} MiB", "", "100 MiB"],
+            ["`import llm_observe`", f"{imported['import_ms']:.0f} ms", "", "60 ms"],
+        ]
+        tables.append(("The budget, whole process", ["", "observed", "bare", "at most"], lines))
+    if "sink" in own:
+        heads = ["", "exporter", "records/s", "quartiles", "MB/s", "CPU µs a record", "of nothing's CPU"]
+        lines = []
+        for row in own["sink"]["rows"]:
+            rate, more = row["records_per_s"], [median(row["mb_per_s"], 1), median(row["cpu_us"], 0), median(row["times_nothing"])]
+            lines.append([row["load"], row["exporter"], median(rate, 0), quartiles(rate), *more])
+        tables.append(("How fast the background thread gets rid of what waits, by exporter", heads, lines))
+    for title, rows in own.get("curves", {}).get("curves", {}).items():
+        heads = [head.replace("_", " ") for head in rows[0]]
+        lines = [[median(value) if isinstance(value, dict) else f"{value:,}" for value in row.values()] for row in rows]
+        tables.append((f"{title[0].upper()}{title[1:]}", heads, lines))
+    return tables
+
+
+def notes(result: dict[str, Any]) -> list[str]:
+    """Which figures are void, and why; who answered with an error; what the machine did besides."""
+    found = [f"{row['tool']}, {row['title']}: void, {row['void'].splitlines()[0]}" for row in result["rows"] if row["void"]]
+    found += [f"{row['tool']}, {row['title']}: {row['failed']:.0f} requests failed" for row in result["rows"] if row["failed"]]
+    found += [f"{tool}, all scenarios: void, {reason.splitlines()[0]}" for tool, reason in result["absent"].items()]
+    found += [f"{scenario}: void, {reason.splitlines()[0]}" for scenario, reason in result["own_failed"].items()]
+    for row in result["rows"]:
+        if row["tool"] == "bare" and row.get("provider", {}).get("median", 0) > BUSY:
+            found.append(f"{row['title']}: the provider was busy for {row['provider']['median']:.0%} of the bare client's time")
     return found
 
 
-def notes(rows: list[dict[str, Any]]) -> list[str]:
-    """Which figures are void, and why; and who answered with an error."""
-    void = [f"{row['tool']}, {row['title']}: VOID, exported {row['void']}" for row in rows if row["void"]]
-    return void + [f"{row['tool']}, {row['title']}: {row['failed']:.0f} requests failed" for row in rows if row["failed"]]
+def tables(result: dict[str, Any]) -> list[Table]:
+    return [*against_best(result["rows"]), *alone(result["own"]), *scenarios(result["rows"])]
 
 
-def printed(rows: list[dict[str, Any]], console: Console) -> None:
-    for title, of_scenario in scenarios(rows).items():
-        table = Table(title=title, title_justify="left", title_style="bold")
-        table.add_column("")
-        for head in HEADS[of_scenario[0]["kind"]]:
-            table.add_column(head, justify="right")
-        for row in of_scenario:
-            style = "dim" if row["void"] else {"ours": "bold", "control": "cyan"}.get(row["is"], "")
-            table.add_row(row["tool"] + (" (void)" if row["void"] else ""), *cells(row), style=style)
+def printed(result: dict[str, Any], console: Any) -> None:
+    from rich.table import Table as Drawn
+
+    for title, heads, lines in tables(result):
+        table = Drawn(title=title, title_justify="left", title_style="bold")
+        for number, head in enumerate(heads):
+            table.add_column(head, justify="right" if number else "left", no_wrap=not number)
+        for line in lines:
+            style = "dim" if line[0].endswith("(void)") else "bold" if line[0].startswith("llm-observe") else ""
+            table.add_row(*line, style=style)
         console.print(table)
-    for note in notes(rows):
+    for note in notes(result):
         console.print(note, style="bold red")
 
 
-def page(result: dict[str, Any]) -> str:
-    """The tables as Markdown."""
+def page(result: dict[str, Any], pictures: dict[str, str]) -> str:
+    """The tables as Markdown, with *pictures* by what they show."""
     where = result["machine"]
     lines = [
-        f"Run of {result['at'][:10]}: {where['processor']}, {where['cores']} cores, Python {where['python']}, {result['rounds']} rounds.",
-        "Versions: " + ", ".join(f"{name} {version}" for name, version in sorted(all_versions(result).items())) + ".",
+        f"Run of {result['at'][:10]}: {where['processor']}, {where['cores']} cores, Python {where['python']}, {result['minutes']:.0f} minutes.",
+        "Versions: " + ", ".join(f"{package} {version}" for package, version in sorted(versions(result).items())) + ".",
     ]
-    for title, rows in scenarios(result["rows"]).items():
-        heads = HEADS[rows[0]["kind"]]
-        lines += ["", f"### {title[0].upper()}{title[1:]}", "", f"| | {' | '.join(heads)} |", "| --- |" + " ---: |" * len(heads)]
-        lines += [f"| {row['tool']}{' (void)' if row['void'] else ''} | {' | '.join(cells(row))} |" for row in rows]
-    if said := notes(result["rows"]):
-        lines += ["", *(f"- {note}" for note in said)]
+    for words, path in pictures.items():
+        lines += ["", f"![{words}]({path})"]
+    for title, heads, rows in tables(result):
+        lines += ["", f"### {title[0].upper()}{title[1:]}", "", f"| {' | '.join(heads)} |", "| --- |" + " ---: |" * (len(heads) - 1)]
+        lines += [f"| {' | '.join(row)} |" for row in rows]
+    if said := notes(result):
+        lines += ["", "### What is void, and what else to know", "", *(f"- {note}" for note in said)]
     return "\n".join(lines)
 
 
-def all_versions(result: dict[str, Any]) -> dict[str, str]:
-    return {name: version for packages in result["versions"].values() for name, version in packages.items()}
+def versions(result: dict[str, Any]) -> dict[str, str]:
+    return {package: version for packages in result["versions"].values() for package, version in packages.items()}
 
 
-def into_docs(result: dict[str, Any], path: Path) -> None:
-    """Puts the tables between the marks of the page at *path*."""
+def into_docs(result: dict[str, Any], drawn: dict[str, Path], path: Path) -> list[Path]:
+    """Puts the tables and the pictures *drawn* between the marks of the page at *path*."""
     before, _, rest = path.read_text().partition(BEGIN)
     _, mark, after = rest.partition(END)
     if not mark:
         raise SystemExit(f"{path} has no {BEGIN} and {END} to put the tables between")
-    path.write_text(f"{before}{BEGIN}\n{page(result)}\n{END}{after}")
-
-
-PLOTTED = {"calls": ("added_p50", 1e3, "added, µs"), "crowd": ("added_cpu_us", 1, "CPU added, µs"), "web": ("p99", 1, "p99, ms")} | {
-    "memory": ("growth", 1, "growth, MiB"),
-    "import": ("added_p50", 1, "added, ms"),
-}
-
-
-def plotted(rows: list[dict[str, Any]], path: Path) -> list[Path]:
-    """Draws a panel for each scenario, bars with quartiles, to *path* as PNG and SVG."""
-    panels = scenarios(rows)
-    columns = min(3, len(panels))
-    lines = -(-len(panels) // columns)
-    tallest = max(len(of_scenario) for of_scenario in panels.values())
-    figure, axes = plt.subplots(lines, columns, figsize=(5.2 * columns, (0.26 * tallest + 1) * lines), squeeze=False, layout="constrained")
-    for axis in axes.flat[len(panels) :]:
-        axis.remove()
-    for axis, (title, of_scenario) in zip(axes.flat, panels.items(), strict=False):
-        name, times, words = PLOTTED[of_scenario[0]["kind"]]
-        shown = [row for row in of_scenario if not (name.startswith("added") and row["tool"] == "bare")]
-        middles = [row[name]["median"] * times for row in shown]
-        low = [max(0.0, middle - row[name]["q1"] * times) for middle, row in zip(middles, shown, strict=True)]
-        high = [max(0.0, row[name]["q3"] * times - middle) for middle, row in zip(middles, shown, strict=True)]
-        bars = axis.barh(
-            [row["tool"] for row in shown], middles, xerr=[low, high], color=[COLOURS[row["is"]] for row in shown], ecolor="#5f6368"
-        )
-        for bar, row in zip(bars, shown, strict=True):
-            bar.set_hatch("///" if row["void"] else "")
-        axis.invert_yaxis()
-        axis.set_title(title, fontsize=9, loc="left")
-        axis.set_xlabel(words, fontsize=8)
-        axis.tick_params(labelsize=8)
-        axis.spines[["top", "right"]].set_visible(False)
-    written = [path.with_suffix(suffix) for suffix in (".png", ".svg")]
-    for file in written:
-        figure.savefig(file, dpi=150)
-    plt.close(figure)
-    return written
+    home = path.parent / "img"
+    home.mkdir(exist_ok=True)
+    pictures = {words: Path(shutil.copy(picture, home / f"performance-{picture.name}")) for words, picture in drawn.items()}
+    shown = {words: f"img/{picture.name}" for words, picture in pictures.items()}
+    path.write_text(f"{before}{BEGIN}\n{page(result, shown)}\n{END}{after}")
+    return [path, *pictures.values()]

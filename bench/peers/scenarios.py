@@ -7,12 +7,13 @@ WORDS = {"sync": "sync", "async": "async", "aiohttp": "async over aiohttp"}
 
 @dataclass(frozen=True)
 class Scenario:
-    """One scenario: *count* of it make a block. *kind* says who runs it, and so what is reported."""
+    """One scenario: *count* of it make a block. *kind* says who runs it, and so what is reported; *share* is its part of a run's time."""
 
     name: str
     title: str
-    kind: str  # "calls", "crowd", "web", "memory" or "import"
+    kind: str  # "calls", "crowd", "web", "memory", "import", or "own" for what needs no peers: `bench/<name>.py`
     count: int
+    share: float  # seconds of a run of 25 minutes
     size: int = 1000
     stream: bool = False
     client: str = "sync"
@@ -24,30 +25,24 @@ class Scenario:
 def _all() -> list[Scenario]:
     found = []
     for client, words in WORDS.items():
-        found.append(Scenario(f"plain-{client}", f"plain call, 1 KB prompt, {words}", "calls", 300, client=client))
+        found.append(Scenario(f"plain-{client}", f"plain call, 1 KB prompt, {words}", "calls", 200, 38, client=client))
         if client != "aiohttp":
-            found.append(Scenario(f"large-{client}", f"plain call, 100 KB prompt, {words}", "calls", 100, size=100_000, client=client))
-        found.append(Scenario(f"stream-{client}", f"100-chunk stream, {words}", "calls", 60, stream=True, client=client))
-    found.append(Scenario("other-sync", "HTTP request that is no LLM call", "calls", 300, size=0))
-    found.append(Scenario("streams-1000", "1,000 concurrent streams", "crowd", 1000, stream=True, client="async"))
+            found.append(Scenario(f"large-{client}", f"plain call, 100 KB prompt, {words}", "calls", 60, 28, size=100_000, client=client))
+        found.append(Scenario(f"stream-{client}", f"100-chunk stream, {words}", "calls", 25, 45, stream=True, client=client))
+    found.append(Scenario("other-sync", "HTTP request that is no LLM call", "calls", 300, 20, size=0))
+    found.append(Scenario("streams-1000", "1,000 concurrent streams of 20 chunks", "crowd", 1000, 180, stream=True, client="async"))
     for framework, server in (("fastapi", "uvicorn"), ("flask", "gunicorn")):
-        for concurrency in (1, 32):
+        for concurrency, count, share in ((1, 200, 45), (32, 800, 80)):
             title = f"{framework} under {server}, concurrency {concurrency}"
-            found.append(
-                Scenario(
-                    f"{framework}-{concurrency}",
-                    title,
-                    "web",
-                    300 if concurrency == 1 else 2000,
-                    framework=framework,
-                    concurrency=concurrency,
-                )
-            )
+            found.append(Scenario(f"{framework}-{concurrency}", title, "web", count, share, framework=framework, concurrency=concurrency))
         title = f"{framework} under {server}, 150 requests/s"
-        found.append(Scenario(f"{framework}-150", title, "web", 1500, framework=framework, rate=150))
-    found.append(Scenario("memory", "memory after 20,000 calls", "memory", 20_000))
-    found.append(Scenario("memory-dead", "memory after 20,000 calls, nobody at the exporter's address", "memory", 20_000))
-    found.append(Scenario("import", "import", "import", 15))
+        found.append(Scenario(f"{framework}-150", title, "web", 600, 160, framework=framework, rate=150))
+    found.append(Scenario("memory", "memory after 20,000 calls", "memory", 20_000, 110))
+    found.append(Scenario("memory-dead", "memory after 20,000 calls, nobody at the exporter's address", "memory", 20_000, 80))
+    found.append(Scenario("import", "import", "import", 1, 40))
+    found.append(Scenario("budget", "the budget", "own", 0, 45))
+    found.append(Scenario("sink", "the sink's throughput, by exporter", "own", 0, 40))
+    found.append(Scenario("curves", "how work grows", "own", 0, 140))
     return found
 
 

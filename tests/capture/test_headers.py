@@ -230,3 +230,13 @@ def test_a_request_s_body_is_the_same_for_all(post, llm_provider, exchanges):
     assert llm_provider.requests[0].raw == exchange.request_body
     assert "gpt-x" == json.loads(exchange.request_body)["model"]
     assert [b'{"a": "\xc3\xa9"}'] == exchange.chunks
+
+
+@pytest.mark.parametrize(
+    "value", [b"openai", b"", b"a\nb", b"\xe9", b"x" * (LONGEST + 1)], ids=["usual", "empty", "a line end", "latin-1", "long"]
+)
+def test_what_is_held_is_read_as_it_would_have_been_picked(value):
+    """All values are read at once, and none is taken for another, whatever a header holds."""
+    headers = [(b"User-Agent", b"user-agent", value), (b"Cookie", b"cookie", b"secret"), (b"Content-Type", b"content-type", b"text/plain")]
+
+    assert REQUEST_HEADERS.pick([(name, said) for _, name, said in headers]) == read(REQUEST_HEADERS.hold(headers))

@@ -105,3 +105,14 @@ def test_whatever_comes_it_does_not_raise_and_what_it_gives_can_be_encoded(data)
 def test_what_has_the_wrong_shape_is_nothing(read, value, expected):
     """The accessors have the type checks, so that the decoders have none."""
     assert expected == read(value)
+
+
+@pytest.mark.parametrize("kind", [bytes, bytes.decode], ids=["bytes", "text"])
+def test_a_long_document_is_not_a_deep_one_and_a_deep_one_may_be_long(kind):
+    """In a long document brackets are looked for one by one, up to as many as may be nested."""
+    long, deep = b'"' + b"x" * 10_000 + b'"', MAX_DEPTH + 1
+
+    assert [["x" * 10_000, [], {}]] == load(kind(b"[[" + long + b",[],{}]]"))
+    assert MALFORMED is load(kind(b"[" * deep + long + b"]" * deep))
+    assert MALFORMED is load(kind(b'{"a":' * deep + long + b"}" * deep))
+    assert [[]] * 300 == load(kind(b"[" + b",".join([b"[]"] * 300) + b"]" + b" " * 10_000))

@@ -699,3 +699,17 @@ def test_events_that_cannot_be_read_are_counted(streamed):
 def test_some_vendors_brand_of_the_format_has_its_own_name(openai, url, expected):
     """The decoder is the same."""
     assert expected == decode(openai(answer({"content": "a"}), url=url)).wire.format
+
+
+def test_events_of_a_stream_are_read_one_by_one_where_one_of_them_holds_two(openai, events):
+    """Usual chunks are read many at once; what is no chunk by itself is still said to be none, and the others are read."""
+
+    def chunk(text: str) -> bytes:
+        return b'{"choices":[{"index":0,"delta":{"content":"%s"}}]}' % text.encode()
+
+    lines = [b"data: " + chunk(str(n % 10)) for n in range(40)]
+    lines[35] = b"data: " + chunk("x") + b"\ndata: " + chunk("y")
+    decoded = decode(openai(b"\n\n".join([*lines, b"data: [DONE]", b""])))
+
+    assert ("1 event is no JSON", True) == (decoded.wire.reason, decoded.wire.complete)
+    assert "".join(str(n % 10) for n in range(40) if n != 35) == decoded.output.messages[0].parts[0].content

@@ -14,12 +14,8 @@ from llm_observe._runtime.clock import Clock, Ids
 from llm_observe._runtime.guard import Guard
 from llm_observe._runtime.handover import Handover, Item
 from llm_observe._runtime.items import ALL, Flush, Settle, last_attempt
-from llm_observe._runtime.sampling import Sampling
 from llm_observe._runtime.stats import Stats, settled
-from llm_observe.processors.control import Control
-from llm_observe.processors.cost import Pricing
 from llm_observe.processors.sampler import Sampler
-from llm_observe.processors.truncation import truncation
 from llm_observe.settings import Settings, checked, resolve
 
 if TYPE_CHECKING:
@@ -66,11 +62,15 @@ class Observer:
 
     def _make(self) -> None:
         """Everything that a forked child must have anew."""
-        # Here and not above: anyio, asyncio and the decoders are not for those who only import us.
+        # Here and not above: anyio, asyncio, the decoders and the processors are not for those who only import us.
         from llm_observe._runtime.assemble import Assembler
         from llm_observe._runtime.channel import Channel, Limits
         from llm_observe._runtime.redaction import Redaction
+        from llm_observe._runtime.sampling import Sampling
         from llm_observe._runtime.sink import Sink
+        from llm_observe.processors.control import Control
+        from llm_observe.processors.cost import Pricing
+        from llm_observe.processors.truncation import truncation
         from llm_observe.wire import FORMATS, Endpoints, look_for
 
         settings = self.settings

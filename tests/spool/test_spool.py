@@ -40,6 +40,18 @@ def test_what_has_arrived_is_gone_from_disk(spool, make, files):
     assert (True, 1, []) == (many > 3, few, files())
 
 
+def test_its_size_is_that_of_its_files(spool, make, files):
+    """Of what it took over too."""
+    left = spool()
+    make.kept(left, *range(50), size=200)
+    own, on_disk = left.size, [path.stat().st_size for path in files()]
+    left.release()
+    heir = spool()
+    heir.load(orphans=True)
+
+    assert (on_disk, on_disk, True) == ([own], [heir.size], own > 10_000)
+
+
 def test_a_record_leaves_when_it_has_arrived_and_not_before(spool, make):
     """What was in memory of a process that died is the next one's, but for what had arrived."""
     one = spool()

@@ -181,6 +181,7 @@ class Channel:
             captured=captured,
             exported=self.exported,
             spooled=self.spooled,
+            spooled_bytes=0 if self._spool is None else self._spool.size,
             queued=self.waiting + upstream_waiting,
             in_flight=self.in_flight,
             dropped={reason: count for reason, count in dropped.items() if count},

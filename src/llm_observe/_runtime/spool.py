@@ -75,6 +75,11 @@ class Spool:
         self._budget = 0  # bytes that may be written before the next look at the total
         self._look_again = self._full_until = float("-inf")
 
+    @property
+    def size(self) -> int:
+        """Bytes on disk of what is ours, records that arrived and whose segment is still there included. Any thread may ask."""
+        return sum(segment.end for segment in (*tuple(self._own), *tuple(self._others)))
+
     # --- in --------------------------------------------------------------------------------------------------------
 
     def keep(self, parcels: Sequence[Parcel]) -> list[Parcel]:

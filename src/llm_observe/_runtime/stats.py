@@ -8,6 +8,7 @@ class ExporterStats(msgspec.Struct, frozen=True, kw_only=True):
 
     ``captured`` and ``queued`` reach back to the hand-over: what waits there is still to come to this exporter, what was refused
     there never will. ``spooled`` is on disk and not in memory: too much to be held, or left for the next process at the end.
+    ``spooled_bytes`` is the size of the segments that this process holds, with all that is in them.
 
     What processes left in the spool that are gone is none of that, it was captured elsewhere: ``adopted`` of their records were taken over,
     of which ``adopted_exported`` have arrived and ``adopted_dropped`` were lost; the others are under way.
@@ -16,6 +17,7 @@ class ExporterStats(msgspec.Struct, frozen=True, kw_only=True):
     captured: int
     exported: int
     spooled: int
+    spooled_bytes: int = 0
     queued: int
     in_flight: int
     dropped: dict[str, int]

@@ -36,6 +36,7 @@ def health(stats: Any) -> Iterator[Measurement]:
         figures: list[tuple[Instrument, float]] = [
             (instruments.QUEUED, one.queued),
             (instruments.SPOOLED, one.spooled),
+            (instruments.SPOOLED_BYTES, one.spooled_bytes),
             (instruments.EXPORTED, one.exported + one.adopted_exported),
             (instruments.ADOPTED, one.adopted),
             (instruments.FAILURES, one.failures),

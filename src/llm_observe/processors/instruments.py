@@ -107,6 +107,7 @@ QUEUED = _updown("llm_observe.queue.records", "{record}", "Records that wait for
 QUEUED_BYTES = _updown("llm_observe.queue.bytes", "By", "Bytes that wait for the background thread.", ())
 PENDING = _updown("llm_observe.calls.pending", "{call}", "Failed calls that may still be retried.", ())
 SPOOLED = _updown("llm_observe.spool.records", "{record}", "Records that an exporter has on disk and not in memory.", _EXPORTER)
+SPOOLED_BYTES = _updown("llm_observe.spool.size", "By", "Bytes of an exporter's segments on disk.", _EXPORTER)
 EXPORTED = _counter("llm_observe.records.exported", "{record}", "Records that arrived.", _EXPORTER)
 ADOPTED = _counter("llm_observe.records.adopted", "{record}", "Records taken over from processes that are gone.", _EXPORTER)
 DROPPED = _counter("llm_observe.records.dropped", "{record}", "Records that were lost, or sampled out.", (*_EXPORTER, "llm_observe.reason"))
@@ -117,7 +118,8 @@ SHED = _counter("llm_observe.records.shed", "{record}", "Records that had to lea
 FAULTS = _counter("llm_observe.errors", "{error}", "Failures of our own.", ())
 UNPRICED = _counter("llm_observe.calls.unpriced", "{call}", "Calls with tokens whose price is not known.", ())
 HEALTH = (
-    IN_FLIGHT, QUEUED, QUEUED_BYTES, PENDING, SPOOLED, EXPORTED, ADOPTED, DROPPED, FAILURES, BATCHES, EXPORTING, SHED, FAULTS, UNPRICED
+    IN_FLIGHT, QUEUED, QUEUED_BYTES, PENDING, SPOOLED, SPOOLED_BYTES, EXPORTED, ADOPTED, DROPPED, FAILURES, BATCHES, EXPORTING, SHED,
+    FAULTS, UNPRICED,
 )  # fmt: skip
 """Our own: set from an observer's numbers, not from records."""
 

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -32,13 +33,22 @@ def started(command: list[str], core: int | None, log: Path, **environment: str)
     return process
 
 
+@contextlib.contextmanager
+def limited(process: "subprocess.Popen[str]") -> Iterator[None]:
+    """*process* is killed if what is inside takes too long."""
+    limit = threading.Timer(PATIENCE, process.kill)
+    limit.start()
+    try:
+        yield
+    finally:
+        limit.cancel()
+
+
 def finished(command: list[str], log: Path, core: int | None) -> str:
     """What *command* printed, once it has ended."""
     process = started(command, core, log)
-    limit = threading.Timer(PATIENCE, process.kill)
-    limit.start()
-    said, _ = process.communicate()
-    limit.cancel()
+    with limited(process):
+        said, _ = process.communicate()
     if process.returncode:
         raise RuntimeError(f"{' '.join(command[1:4])} failed, or took longer than {PATIENCE} s:\n{tail(log)}")
     return said
@@ -51,10 +61,8 @@ class Worker:
         self.process, self.log = started(command, core, log), log
 
     def heard(self) -> dict[str, Any]:
-        limit = threading.Timer(PATIENCE, self.process.kill)
-        limit.start()
-        line = self.process.stdout.readline()
-        limit.cancel()
+        with limited(self.process):
+            line = self.process.stdout.readline()
         if not line:
             self.process.kill()
             raise RuntimeError(f"{' '.join(self.process.args[1:4])} ended, or took longer than {PATIENCE} s:\n{tail(self.log)}")

@@ -1,6 +1,7 @@
 """Attempts to calls, scopes to request records."""
 
 import json
+import sys
 
 import pytest
 
@@ -248,6 +249,19 @@ def test_a_failure_is_settled_when_its_scope_ends(settle, make, scope, observer)
     call, request = settle(mine, other, scope)
 
     assert (Call, Request, 1, 1) == (type(call), type(request), request.calls.count, request.calls.errors)
+
+
+def test_a_scope_is_let_go_of_with_its_last_attempt(settle, make, observer):
+    """One that was retried, and one that waited until the scope ended: neither keeps it alive."""
+    scope = Scope(observer, name="job")
+    before = sys.getrefcount(scope)
+    first = make.captured(make.exchange(429), scope=scope)
+    settle(
+        first, make.captured(make.exchange(200, at=3.0), after=first, scope=scope), make.captured(make.exchange(503), scope=scope), scope
+    )
+    del first
+
+    assert before == sys.getrefcount(scope)
 
 
 def test_a_failure_is_settled_when_the_window_has_passed(settle, make, assembler, hands):

@@ -72,6 +72,7 @@ class Assembler:
         self._endpoints, self._price, self._keeps = endpoints, price, keeps
         self._window = int(window * 1e9)
         self._pending: dict[int, Pending] = {}  # by serial of the last attempt, oldest first
+        self._serials: dict[Scope, dict[int, None]] = {}  # of those attempts, by the scope that they are in, oldest first
         self._pending_bytes = 0
         self._handlers: dict[type, Callable[..., Iterator[AnyRecord]]] = {
             Scope: self._request,
@@ -111,6 +112,11 @@ class Assembler:
 
     def _take(self, serial: int) -> Pending:
         taken = self._pending.pop(serial)
+        if (scope := taken.last.scope) is not None:
+            here = self._serials[scope]
+            del here[serial]
+            if not here:
+                del self._serials[scope]
         self._pending_bytes -= taken.size
         return taken
 
@@ -140,6 +146,8 @@ class Assembler:
                 yield self._call(before)
         if decoded.status == "error" and retryable(exchange, decoded.error.type if decoded.error else None):
             self._pending[captured.serial] = found
+            if captured.scope is not None:
+                self._serials.setdefault(captured.scope, {})[captured.serial] = None
             self._pending_bytes += found.size
         else:
             yield self._call(found)
@@ -155,7 +163,7 @@ class Assembler:
             yield self._call(self._take(serial))
 
     def _request(self, scope: Scope) -> Iterator[AnyRecord]:
-        for serial in [n for n, waiting in self._pending.items() if waiting.last.scope is scope]:
+        for serial in list(self._serials.get(scope, ())):
             yield self._call(self._take(serial))
         tally = scope.tally or Tally()
         sampled = self._keeps(scope.trace_id, scope, "") if scope.sampled is None else scope.sampled

@@ -130,6 +130,21 @@ def test_every_reason_for_a_loss_is_told():
     assert counted | given == rows(table)
 
 
+def test_every_promise_names_tests_that_there_are():
+    """docs/reliability.md: fifteen promises, each held by tests, and none of them has been renamed or taken away."""
+    told = page("reliability").partition("## Fifteen promises")[2].partition("\n## ")[0]
+    promises = re.findall(r"^\| (\d+) \| .+ \| (.+) \|$", told, flags=re.MULTILINE)
+    named = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", told)
+    missing = [
+        name
+        for path, name in named
+        if not re.search(rf"^(?:async def |def |class |){name or ''}\b", (ROOT / path).read_text(), flags=re.MULTILINE)
+    ]
+
+    assert [str(number) for number in range(1, 16)] == [number for number, tests in promises if "`tests/" in tests]
+    assert [] == missing
+
+
 def test_every_field_of_a_record_is_told():
     """docs/records.md names every field of the three kinds of records."""
     fields = {field.encode_name for kind in (records.Call, records.Request, records.Step) for field in msgspec.structs.fields(kind)}

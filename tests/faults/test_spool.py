@@ -109,6 +109,7 @@ def killed_while_it_worked(root, begin, seed):
     return [int(number) for number in [*said, *" ".join(whole).split()]]
 
 
+@pytest.mark.timeout(120 if KILLS == 20 else 900)
 def test_a_kill_at_any_moment_loses_nothing_that_was_written(tmp_path, run, row):
     """What the sink had written before each SIGKILL arrives; a repeat is of the one batch that was under way, under the same id."""
     handed_over = []

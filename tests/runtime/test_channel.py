@@ -438,6 +438,19 @@ async def test_giving_up_counts_what_is_left(told):
 
 
 @in_a_loop
+async def test_giving_up_twice_adds_up(told):
+    """Both times' losses are counted, and nobody waits for any of them."""
+    channel = the_channel(told)
+    channel.open()
+    for count in (5, 3):
+        channel.offer(parcels(count))
+        channel.give_up("shutdown_deadline")
+    await channel.emptied()
+
+    assert {"shutdown_deadline": 8} == channel.dropped
+
+
+@in_a_loop
 async def test_a_new_loop_goes_on_where_one_that_died_left_off(told):
     """The batch in flight goes out again under its id, and what waited after it."""
     channel = the_channel(told)

@@ -210,6 +210,35 @@ def test_an_order_wakes_and_is_not_counted(handover, woken):
     assert 3 == handover.taken
 
 
+def test_after_an_order_or_a_look_nobody_wakes_again(woken):
+    """The sink is awake then: what comes after finds it so."""
+    for ask in (lambda handover: handover.order(item()), Handover.look):
+        handover, before = Handover(room=3, room_bytes=100_000, wake=woken), woken.times
+        handover.watched = True
+        ask(handover)
+        handover.put(item())
+
+        assert (before + 1, False) == (woken.times, handover.asleep)
+
+
+def test_what_is_refused_is_told_so(handover):
+    """Whoever waits for its record learns that there is none."""
+    told = []
+    handover.closed = True
+    handover.put(SimpleNamespace(size=10, settled=told.append))
+
+    assert [""] == told
+
+
+def test_what_says_nothing_of_itself_does_not_matter(woken):
+    """It gets no part of the room that failures and retries have for themselves."""
+    handover = Handover(room=80, room_bytes=100_000, wake=woken)
+    for _ in range(80):
+        handover.put(item())
+
+    assert (70, 10) == (handover.accepted, handover.dropped["queue_full_count"])
+
+
 def test_a_closed_one_refuses_and_counts(handover, woken):
     """After the end everything is `disabled`."""
     handover.closed = True

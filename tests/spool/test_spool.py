@@ -241,6 +241,20 @@ def test_what_cannot_be_read_is_counted(spool, make, monkeypatch):
     assert (0, None) == (one.behind, one.load(orphans=False))
 
 
+def test_what_cannot_be_read_behind_what_could_is_counted_and_no_more(spool, make, monkeypatch):
+    """Neither what memory had of the segment before nor what is written to it later."""
+    one = spool()
+    make.kept(one, *range(3), in_memory=True)
+    make.kept(one, *range(3, 8))
+    monkeypatch.setattr(os, "pread", lambda *_: (_ for _ in ()).throw(OSError(errno.EIO, "no")))
+    loaded = one.load(orphans=False)
+    monkeypatch.undo()
+    make.kept(one, 8, 9)
+
+    assert ([], 5, "spool_io", False) == tuple(loaded)
+    assert ([8, 9], 0) == (make.drained(one).names, make.drained(one).lost)
+
+
 def test_a_cursor_that_cannot_be_written_has_records_sent_again(spool, make, monkeypatch):
     """Twice is better than not at all."""
     one = spool()

@@ -13,12 +13,13 @@ import msgspec
 
 from llm_observe import records
 from llm_observe.processors.redaction.kinds import ANYWHERE, AT_A_START, SECRETS, Kind
+from llm_observe.processors.redaction.seen import LEAST, OVERLAP, Seen
 
 RUN = 16  # characters that a secret has at least
 PEM = 40  # and a line of a private key
 BEFORE = 96  # bytes before it in which it may be announced
 STEP = 16 * 1024  # bytes searched at once: from 30,000 on Python's own search is another, which takes four times as long for this
-PIECE, OVERLAP = 64 * 1024, 2048  # bytes looked at between two breaths, and seen again with the next piece
+PIECE = 64 * 1024  # bytes looked at between two breaths
 LONGEST = 1024 * 1024  # bytes of one secret
 
 _TABLE = bytes(code < 128 and (chr(code).isalnum() or chr(code) in "_-./+~%") for code in range(256))
@@ -56,7 +57,7 @@ _KNOWN = frozenset(name for name in _skeleton() if len(name) >= RUN)
 def places(data: bytes, pause: Callable[[], object] = lambda: None) -> Iterator[tuple[int, int]]:
     """Where in *data* a secret may be, with all that tells so. What is nowhere here is no secret."""
     seen = body = 0  # up to here all is part of a place already: nothing is gone through once for each of its parts
-    for first, piece in _pieces(data, 0):
+    for first, piece in _pieces(data):
         for start, end in _runs(piece):
             if first + end > seen and (_announced(piece, start) or _begins([_unstuck(piece, start, end)])):
                 seen = _end(_MORE, data, first + end)
@@ -83,12 +84,12 @@ def _in(piece: bytes) -> bool:
     return _has_others(piece) and next(_others(piece), None) is not None
 
 
-def _pieces(data: bytes, start: int) -> Iterator[tuple[int, bytes]]:
-    if len(data) - start <= PIECE:
-        yield start, data[start:]
+def _pieces(data: bytes) -> Iterator[tuple[int, bytes]]:
+    if len(data) <= PIECE:
+        yield 0, data
         return
-    for at in range(start, len(data), PIECE):
-        first = max(start, at - OVERLAP)
+    for at in range(0, len(data), PIECE):
+        first = max(0, at - OVERLAP)
         yield first, data[first : at + PIECE]
 
 
@@ -153,7 +154,7 @@ class Gate:
     """Says of the bytes of a record whether any of *kinds* may be in them. It may be wrong in saying yes, and never in saying no."""
 
     def __init__(self, kinds: Iterable[Kind], pause: Callable[[], object] = lambda: None) -> None:
-        self._pause = pause
+        self._pause, self._seen = pause, Seen()
         names = {kind.name for kind in kinds}
         self._secrets = SECRETS[0].name in names
         self._email = "email" in names
@@ -165,10 +166,12 @@ class Gate:
             return True
         if self._secrets:
             start = max(0, line.find(_IDS_END, 0, 256))  # the ids before it are ours
-            if len(line) - start <= PIECE:
+            if len(line) < LEAST:
                 return _in(line[start:])
-            for _, piece in _pieces(line, start):
-                if _in(piece):
-                    return True
-                self._pause()
+            for begin, end in self._seen.new(line, start):
+                for _, piece in _pieces(line[begin:end]):
+                    if _in(piece):
+                        return True
+                    self._pause()
+            self._seen.add(line, start)
         return False

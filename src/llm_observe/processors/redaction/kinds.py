@@ -12,11 +12,12 @@ from typing import NamedTuple
 from llm_observe.processors.redaction import checks
 
 _LOCAL = bytes(code for code in range(33, 256) if chr(code) not in "\"'()<>[]{},;:@\\`|/=&?!*#$^~\x7f")  # of an e-mail address
+_DIGITS = tuple(b"%d" % digit for digit in range(10))
 _ALNUM = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
 
 class Kind(NamedTuple):
-    """One kind of text. ``near`` are literals of which one stands in each, or right before it; none: it has to be looked for.
+    """One kind of text. ``near`` are literals of which one stands in each, or right before it.
 
     ``check`` says how many bytes of what the expression found are meant: 0 is a near miss. Where the expression has a group, the
     group is what is taken out; ``left`` are the bytes before a match that belong to it.
@@ -24,7 +25,7 @@ class Kind(NamedTuple):
 
     name: str
     expression: bytes
-    near: tuple[bytes, ...] = ()
+    near: tuple[bytes, ...]
     check: Callable[[bytes], int] = len
     left: bytes = b""
 
@@ -86,7 +87,7 @@ SECRETS: tuple[Kind, ...] = (
     _prefixed("api_key", b"SG.", more=rb"[A-Za-z0-9_.\-]", least=40),
     _prefixed("api_key", b"npm_", b"pypi-", b"dckr_pat_", b"dop_v1_", b"shpat_", b"dapi", b"AGE-SECRET-KEY-", least=24),
     Kind("jwt", rb"eyJ[A-Za-z0-9_\-]{8,400}\.eyJ[A-Za-z0-9_\-]{4,}(?:\.[A-Za-z0-9_\-]*)?", (b"eyJ",)),
-    Kind("bearer_token", rb"(?i:bearer)(?:\s{1,4}|%20|\+)([A-Za-z0-9_\-.~+/]{16,}[A-Za-z0-9_\-.~+/=]*)", (b"earer", b"EARER"), checks.key),
+    Kind("bearer_token", rb"(?i:bearer)\s{1,4}([A-Za-z0-9_\-.~+/]{16,}[A-Za-z0-9_\-.~+/=]*)", (b"earer", b"EARER"), checks.key),
     Kind("basic_auth", rb"(?i:basic)\s{1,4}([A-Za-z0-9+/]{16,}={0,2})", (b"asic", b"ASIC"), checks.basic),
     Kind("url_password", rb"://[^\s/:@\"'<>\\]{0,100}:([^\s/@\"'<>\\]{1,200})@", (b"@",)),
     Kind("url_password", rb"://([A-Za-z0-9_\-.]{16,200})@", (b"@",), checks.key),
@@ -117,19 +118,19 @@ SECRETS: tuple[Kind, ...] = (
 EMAIL = (Kind("email", rb"@[A-Za-z0-9\x80-\xff\-]{1,63}(?:\.[A-Za-z0-9\x80-\xff\-]{1,63}){1,8}", (b"@",), checks.email, _LOCAL),)
 PHONE = (
     Kind("phone", rb"\+[1-9][0-9]{0,3}(?:[ .\-/]{0,2}\(?[0-9]{1,5}\)?){2,6}", (b"+",), checks.international),
-    Kind("phone", rb"(?:\b1[\-. ])?(?:\([2-9][0-9]{2}\) ?|\b[2-9][0-9]{2}[\-. ])[2-9][0-9]{2}[\-. ][0-9]{4}\b"),
-    Kind("phone", rb"\b0[1-9][0-9]{1,4}[ /\-][0-9]{2,8}(?:[ \-][0-9]{2,6}){0,3}\b", check=checks.national),
+    Kind("phone", rb"(?:\b1[\-. ])?(?:\([2-9][0-9]{2}\) ?|\b[2-9][0-9]{2}[\-. ])[2-9][0-9]{2}[\-. ][0-9]{4}\b", _DIGITS),
+    Kind("phone", rb"\b0[1-9][0-9]{1,4}[ /\-][0-9]{2,8}(?:[ \-][0-9]{2,6}){0,3}\b", _DIGITS, checks.national),
 )
-CARD = (Kind("card", rb"\b[2-6][0-9]{3}(?:[ \-]?[0-9]){9,15}\b", check=checks.card),)
+CARD = (Kind("card", rb"\b[2-6][0-9]{3}(?:[ \-]?[0-9]){9,15}\b", _DIGITS, checks.card),)
 IP = (
-    Kind("ip", rb"\b[0-9]{1,3}(?:\.[0-9]{1,5}){3,8}\b", check=checks.address),
+    Kind("ip", rb"\b[0-9]{1,3}(?:\.[0-9]{1,5}){3,8}\b", _DIGITS, checks.address),
     Kind("ip", rb"[0-9A-Fa-f]{0,4}(?:::?[0-9A-Fa-f]{1,4}){2,8}", (b":",), checks.address),
 )
 SSN = (Kind("ssn", rb"\b[0-9]{3}-[0-9]{2}-[0-9]{4}\b", (b"-",), checks.ssn),)
-NINO = (Kind("nino", rb"\b[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z] ?[0-9]{2} ?[0-9]{2} ?[0-9]{2} ?[A-D]\b", check=checks.nino),)
-IBAN = (Kind("iban", rb"\b[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]{1,4}){3,9}", check=checks.iban),)
-NIR = (Kind("nir", rb"\b[12] ?[0-9]{2} ?[0-9]{2} ?[0-9][0-9AB] ?[0-9]{3} ?[0-9]{3} ?[0-9]{2}\b", check=checks.nir),)
-DNI = (Kind("dni", rb"\b[0-9XYZ][0-9]{7}-?[A-Z]\b", check=checks.dni),)
+NINO = (Kind("nino", rb"\b[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z] ?[0-9]{2} ?[0-9]{2} ?[0-9]{2} ?[A-D]\b", _DIGITS, checks.nino),)
+IBAN = (Kind("iban", rb"\b[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]{1,4}){3,9}", _DIGITS, checks.iban),)
+NIR = (Kind("nir", rb"\b[12] ?[0-9]{2} ?[0-9]{2} ?[0-9][0-9AB] ?[0-9]{3} ?[0-9]{3} ?[0-9]{2}\b", _DIGITS, checks.nir),)
+DNI = (Kind("dni", rb"\b[0-9XYZ][0-9]{7}-?[A-Z]\b", _DIGITS, checks.dni),)
 
 NAMED: dict[str, tuple[Kind, ...]] = {
     "email": EMAIL,

@@ -146,7 +146,6 @@ RARE = [
     "password",
     "state-of-the-art",
     "https://example.com/docs/page.html",
-    "joe@example.com",
     "pdf_file_name",
 ]
 NOON = datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC)
@@ -201,9 +200,11 @@ def best(kinds: str, make: Callable[[], list[Call]], rounds: int, linear: bool) 
     redactor = Redactor(resolve({"redact": kinds}, {})[0], default_key=b"k")
     if not linear:
         redactor = without_re2(kinds)
-    return min(
-        spent(lambda record: redactor(record, encode), records) - spent(encode, records) for records in (make() for _ in range(rounds))
-    )
+    costs = []
+    for first, *records in (make() for _ in range(rounds)):
+        redactor(first, encode)  # of a conversation: what was seen before
+        costs.append(spent(lambda record: redactor(record, encode), records) - spent(encode, records))
+    return min(costs)
 
 
 def without_re2(kinds: str) -> Redactor:

@@ -43,12 +43,24 @@ def _from_their_signs(begins: Iterable[bytes]) -> re.Pattern[bytes]:
 
 
 _WITHIN = _from_their_signs(ANYWHERE)
-_BEGINS = re.compile(rb"[ \-./+~%](?:" + b"|".join(map(re.escape, sorted(AT_A_START))) + rb")[A-Za-z0-9_\-.+/]{16}")
+_BEGINS = re.compile(
+    rb"[ \-./+~%%](?=[%s][%s])(?:%s)[A-Za-z0-9_\-.+/]{16}"
+    % (
+        *(re.escape(bytes(sorted({begin[place] for begin in AT_A_START}))) for place in (0, 1)),
+        b"|".join(map(re.escape, sorted(AT_A_START))),
+    )
+)
 _BETWEEN = b"\"'`\\ \t\r\n\f\v:=>nrtfu0bNRT"  # what a name and its value have between them, in JSON too
-_IDS = tuple(name + sign + b"id" for name in (b"key", b"token", b"secret") for sign in (b"", b"_", b"-", b".", b" "))
-# As they end when what is between is cut off: with it goes an `n` or a `t` of their own.
-_NAMES = (b"key", b"toke", b"secre", b"beare", b"basic", b"sig", b"signature", b"credential", b"password", *_IDS)
-_LAST = frozenset(name[-3:] for name in _NAMES)
+# The names that announce a secret, as they end when what is between is cut off: with it goes an `n`, an `r` or a `t` of their own.
+_ANNOUNCED = re.compile(
+    rb"(?:[?&;](?:[a-z_\-]{0,20}(?:key|toke|secre|signature|credential|password)|sig)"
+    rb"|(?:api|access|secret|auth|client|private|signing|encryption|session|refresh|webhook|account|subscription|service|master)"
+    rb"[_\-. ]?(?:access[_\-. ]?)?(?:key|token?|secret?)(?:[_\-. ]?id)?|token?|secret?|token[_\-. ]?id|secret[_\-. ]?id|beare|basic)$"
+)
+_LAST = frozenset(
+    {b"key", b"oke", b"cre", b"are", b"sic", b"sig", b"ure", b"ial", b"ord", b"yid", b"nid", b"tid", b"_id", b"-id", b".id", b" id"}
+)
+_QUOTE, _BACKSLASH = b'"\\'
 _PASSWORD = re.compile(rb"(?:assw(?:or)?d|PASSW(?:OR)?D)(?:[\"'`\\\s]|\\[nrtf]|[nrtf]|u000b){0,32}[:=]")
 _ADDRESS = re.compile(rb"://[^\s/@\"'<>]{1,2000}@")
 _PRIVATE = re.compile(rb"[A-Za-z0-9+/=\s\\\-]*")
@@ -71,7 +83,7 @@ def places(data: bytes, pause: Callable[[], object] = lambda: None) -> Iterator[
     seen = body = 0  # up to here all is part of a place already: nothing is gone through once for each of its parts
     for first, piece in _pieces(data):
         for start, end in _runs(piece):
-            if first + end > seen and (_announced(piece, start) or _begins([_unstuck(piece, start, end)])):
+            if first + end > seen and (_announced(piece, start) or _begins([_unstuck(piece[start:end])])):
                 seen = _end(_MORE, data, first + end)
                 yield max(0, first + start - BEFORE), seen
             if end - start >= PEM and first + start >= body and (header := _header(piece, start)) >= 0:
@@ -83,14 +95,21 @@ def places(data: bytes, pause: Callable[[], object] = lambda: None) -> Iterator[
 
 
 def _in(piece: bytes) -> bool:
-    """Whether there are :func:`places` in *piece*."""
+    """Whether there are :func:`places` in *piece*, which is JSON."""
     runs = []
     for start, end in _runs(piece):
-        run = _unstuck(piece, start, end)
-        if run not in _KNOWN:
-            if _announced(piece, start) or (end - start >= PEM and _header(piece, start) >= 0):
-                return True
-            runs.append(run)
+        run = piece[start:end]
+        before = piece[start - 1] if start else 0
+        if before == _BACKSLASH:
+            run = _unstuck(run)
+        elif run in _KNOWN:
+            continue
+        # Behind a quote that is none of a text's own a text begins, and nothing in it announces it.
+        if (before != _QUOTE or piece[start - 2 : start - 1] == b"\\") and _announced(piece, start):
+            return True
+        if end - start >= PEM and _header(piece, start) >= 0:
+            return True
+        runs.append(run)
     if runs and _begins(runs):
         return True
     return next(_others(piece), None) is not None
@@ -123,10 +142,9 @@ def _runs(piece: bytes) -> list[tuple[int, int]]:
     return found
 
 
-def _unstuck(piece: bytes, start: int, end: int) -> bytes:
-    """The run there; where it follows a backslash also without what an escape may have stuck to it."""
-    run = piece[start:end]
-    return run if piece[start - 1 : start] != b"\\" else b" ".join((run, run[1:], run[5:]))
+def _unstuck(run: bytes) -> bytes:
+    """*run*, which follows a backslash, also without what an escape may have stuck to it."""
+    return b" ".join((run, run[1:], run[5:]))
 
 
 def _begins(runs: list[bytes]) -> bool:
@@ -143,7 +161,7 @@ def _begins(runs: list[bytes]) -> bool:
 def _announced(piece: bytes, start: int) -> bool:
     """Whether a name that announces a secret stands right before the place *start*."""
     before = piece[start - BEFORE if start > BEFORE else 0 : start].rstrip(_BETWEEN)
-    return before[-3:].lower() in _LAST and before[-12:].lower().endswith(_NAMES)
+    return before[-3:].lower() in _LAST and _ANNOUNCED.search(before[-48:].lower()) is not None
 
 
 def _header(piece: bytes, start: int) -> int:

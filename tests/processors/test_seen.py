@@ -12,7 +12,7 @@ from llm_observe.processors.redaction.gate import Gate
 from llm_observe.processors.redaction.kinds import SECRETS
 from llm_observe.processors.redaction.seen import LEAST, MOST, OVERLAP, ROOM, Seen
 
-HEAD = b'{"kind":"call","id":"%d","trace_id":"2","span_id":"3","started_at":"2027","name":"chat","input":{"messages":["'
+HEAD = b'{"kind":"call","id":"%08d","trace_id":"2","span_id":"3","started_at":"2027","name":"chat","input":{"messages":["'
 KEYS = [
     b"sk-proj-abcdEFGH1234567890abcd",
     b"Authorization: Bearer a1B2c3D4a1B2c3D4a1B2",

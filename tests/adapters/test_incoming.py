@@ -127,7 +127,7 @@ def test_the_header_of_the_request_id_is_a_setting(request_with):
     memory = MemoryExporter()
     with Observer(exporters=[memory], request_id_header="X-Correlation-Id") as observer:
         headers = request_with(observer, {"x-correlation-id": "c-1", "x-request-id": "r-1"})
-        observer.flush()
+        observer.flush(60)
 
     assert ["c-1"] == [record.request_id for record in memory.requests]
     assert ["c-1"] == [value for name, value in headers if name.lower() == "x-correlation-id"]

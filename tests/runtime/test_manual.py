@@ -727,7 +727,7 @@ def test_told_content_counts_by_its_bytes_and_is_shed():
         for answer in ("a" * 10, "a" * 70_000):
             with record_call("m", provider="p", input=["p" * 40_000, "p" * 30_000]) as call:
                 call.output = answer
-            recorded.observer.flush()
+            recorded.observer.flush(60)
         small, big = recorded.calls
 
         assert (2, (), 1, {"input.messages": 70_000}) == (
@@ -761,7 +761,7 @@ def test_a_failed_call_before_a_told_one_is_settled(recorded, make):
     last_attempt.set(failed)
     with record_call("m", provider="p"):
         pass
-    recorded.observer.flush()
+    recorded.observer.flush(60)
 
     assert ["error", "ok"] == [call.status for call in recorded.memory.calls]
 
@@ -782,7 +782,7 @@ def test_an_exporters_own_steps_and_calls_are_not_recorded():
             pass
 
         assert (["mine"], ["export"]) == ([one.name for one in recorded.records], seen[:1])
-        assert recorded.observer.flush()
+        assert recorded.observer.flush(60)
         assert ["mine"] == [one.name for one in recorded.records]
 
 
@@ -792,6 +792,6 @@ def test_without_an_observer_one_is_made_from_the_environment(monkeypatch, tmp_p
     with step("first"):
         pass
 
-    assert llm_observe.flush()
+    assert llm_observe.flush(60)
     assert "first" in "".join(file.read_text() for file in tmp_path.glob("**/*.jsonl"))
     llm_observe.shutdown()

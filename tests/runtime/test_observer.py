@@ -48,8 +48,8 @@ def test_two_observers_keep_apart(observe):
         thread.start()
     for thread in threads:
         thread.join()
-    one.flush()
-    two.flush()
+    one.flush(60)
+    two.flush(60)
 
     assert (["one"] * 100, ["two"] * 100) == (names(a), names(b))
 
@@ -63,8 +63,8 @@ def test_a_scope_inside_a_scope_keeps_its_observer_unless_told_otherwise(observe
             pass
         with llm_observe.scope("other", observer=two), llm_observe.step("in-two"):
             pass
-    one.flush()
-    two.flush()
+    one.flush(60)
+    two.flush(60)
 
     assert (["in-one", "outer", "same"], ["in-two", "other"]) == (names(a), names(b))
 
@@ -75,7 +75,7 @@ def test_outside_of_scopes_the_default_one_records(observe, memory):
     observe(other).start()
     with swapped(observe(memory)) as swapped_in, llm_observe.step("x"):
         pass
-    swapped_in.flush()
+    swapped_in.flush(60)
 
     assert (["x"], []) == (names(memory), names(other))
 
@@ -136,7 +136,7 @@ def test_disabled_there_is_no_hook_no_thread_and_no_record(observe, memory):
     with llm_observe.scope("x", observer=observer):
         pass
 
-    assert (False, True, {"disabled": 1}) == (observer.sink.running, observer.flush(), observer.shutdown().exporters["memory"].dropped)
+    assert (False, True, {"disabled": 1}) == (observer.sink.running, observer.flush(60), observer.shutdown().exporters["memory"].dropped)
 
 
 # --- life ------------------------------------------------------------------------------------------------------------
@@ -175,7 +175,7 @@ def test_it_starts_with_the_first_record(observe, memory):
     with llm_observe.scope("x", observer=observer):
         pass
 
-    assert (False, True, True) == (before, observer.flush(), observer.stats().running)
+    assert (False, True, True) == (before, observer.flush(60), observer.stats().running)
 
 
 def test_an_observer_that_is_gone_is_not_looked_for_at_the_end(memory):
@@ -264,7 +264,7 @@ def test_on_a_python_without_early_exit_handlers_the_late_one_does(observe, memo
     with llm_observe.scope("x", observer=observer):
         pass
 
-    assert (True, ["x"]) == (observer.flush(), names(memory))
+    assert (True, ["x"]) == (observer.flush(60), names(memory))
 
 
 def test_threads_are_not_followed_where_that_is_not_wanted(observe, memory, monkeypatch):
@@ -284,7 +284,7 @@ def test_threads_are_not_followed_where_that_is_not_wanted(observe, memory, monk
 
 def test_without_a_default_there_is_nothing_to_flush_or_shut_down(no_default):
     """And asking makes none."""
-    assert (True, None, None) == (llm_observe.flush(), llm_observe.shutdown(), existing())
+    assert (True, None, None) == (llm_observe.flush(60), llm_observe.shutdown(), existing())
 
 
 def test_configure_makes_the_default_one_and_starts_it(no_default, memory):
@@ -293,7 +293,7 @@ def test_configure_makes_the_default_one_and_starts_it(no_default, memory):
     with llm_observe.step("x"):
         pass
 
-    assert (True, True, ["x"], observer) == (observer.stats().running, llm_observe.flush(), names(memory), existing())
+    assert (True, True, ["x"], observer) == (observer.stats().running, llm_observe.flush(60), names(memory), existing())
 
 
 def test_configure_again_drains_and_closes_the_one_before(no_default, memory):
@@ -375,7 +375,7 @@ def test_a_forked_observer_starts_empty(observe, told):
     ending._in_child()
     with llm_observe.scope("childs", observer=observer):
         pass
-    observer.flush()
+    observer.flush(60)
     numbers = observer.stats().exporters["told"]
 
     assert (["childs"], {"forked_child": 3}, True) == ([one.name for one in told.records], numbers.dropped, numbers.balanced)

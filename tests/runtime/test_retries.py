@@ -119,5 +119,5 @@ def test_a_flush_settles_the_callers_own_failure(recorded):
     with httpx2.Client(transport=flaky(1)) as client:
         client.post(URL, json=ASKED)
 
-    assert recorded.observer.flush()
+    assert recorded.observer.flush(60)
     assert ["error"] == [call.status for call in recorded.memory.calls]

@@ -52,7 +52,7 @@ def test_an_idle_sink_sleeps_until_the_next_item(observe, memory, monkeypatch):
     monkeypatch.setattr(sinks, "IDLE", 0.05)
     observer = observe(memory)
     put(observer, "before")
-    observer.flush()
+    observer.flush(60)
     looks, take = [], observer.handover.take
     observer.handover.take = lambda most: looks.append(most) or take(most)
     until(lambda: observer.handover.asleep)
@@ -61,7 +61,7 @@ def test_an_idle_sink_sleeps_until_the_next_item(observe, memory, monkeypatch):
     asleep = len(looks)
     put(observer, "first")
 
-    assert (before, True) == (asleep, observer.flush())
+    assert (before, True) == (asleep, observer.flush(60))
     assert ["before", "first"] == [record.name for record in memory.records]
 
 
@@ -124,7 +124,7 @@ def test_the_sink_is_in_no_request(observe):
     with llm_observe.scope("job", observer=observer):
         put(observer)
         observer.start()
-    observer.flush()
+    observer.flush(60)
 
     assert [(None, SUPPRESSED)] == seen[:1]
 
@@ -139,7 +139,7 @@ def test_a_start_of_many_threads_makes_one_sink(observe, memory):
         thread.join()
     put(observer)
 
-    assert (True, 1) == (observer.flush(), len(memory.records))
+    assert (True, 1) == (observer.flush(60), len(memory.records))
     assert 1 == sum(thread is observer.sink._thread for thread in threading.enumerate())
 
 
@@ -160,7 +160,7 @@ def test_flush_waits_for_everything_before_it(observe, memory):
     observer = observe(memory, batch_age=60)
     put(observer, *map(str, range(2000)))
 
-    assert (True, 2000) == (observer.flush(), len(memory.records))
+    assert (True, 2000) == (observer.flush(60), len(memory.records))
 
 
 def test_flush_gives_up_at_its_timeout(observe, told):
@@ -172,14 +172,14 @@ def test_flush_gives_up_at_its_timeout(observe, told):
 
     assert (False, True) == (observer.flush(0.1), time.monotonic() - began < 1.0)
     told.how.set()
-    assert observer.flush()
+    assert observer.flush(60)
 
 
 def test_flush_without_anything_to_flush_returns_at_once(observe, memory):
     """No thread is started for it."""
     observer = observe(memory)
 
-    assert (True, False) == (observer.flush(), observer.sink.running)
+    assert (True, False) == (observer.flush(60), observer.sink.running)
 
 
 def test_a_flush_that_a_shutdown_overtakes_ends_with_it(observe, told):
@@ -292,7 +292,7 @@ def test_after_the_shutdown_everything_is_counted_as_disabled(observe, memory):
     observer.start()
     numbers = observer.stats().exporters["memory"]
 
-    assert ({"disabled": 2}, True, False, True) == (numbers.dropped, numbers.balanced, observer.sink.running, observer.flush())
+    assert ({"disabled": 2}, True, False, True) == (numbers.dropped, numbers.balanced, observer.sink.running, observer.flush(60))
 
 
 def test_exporters_that_cannot_close_hold_nobody_up(observe, caplog):
@@ -357,7 +357,7 @@ def test_a_loop_that_crashes_starts_again_and_nothing_is_lost(observe, told, qui
     flushing.join()
 
     assert ([True], 1, 1) == (flushed, observer.sink.restarts, observer.guard.errors)
-    assert observer.flush()
+    assert observer.flush(60)
     assert [str(n) for n in range(50)] == [record.name for record in told.records]
     assert balanced(observer)
 
@@ -393,7 +393,7 @@ def test_a_strict_sink_dies_of_its_failures_and_the_next_item_starts_another(obs
     observer.assembler.records = decode
     put(observer, "next")
 
-    assert ([ExceptionGroup], True, ["next"]) == (shown, observer.flush(), [record.name for record in memory.records])
+    assert ([ExceptionGroup], True, ["next"]) == (shown, observer.flush(60), [record.name for record in memory.records])
     assert ({"decode_error": 1}, True) == (observer.stats().exporters["memory"].dropped, balanced(observer))
 
 
@@ -403,7 +403,7 @@ def test_an_item_that_cannot_be_decoded_is_counted(observe, memory):
     put(observer, "before")
     observer.hand_over(msgspec.structs.replace(a_step("broken"), started_ns="never"))
     put(observer, "after")
-    observer.flush()
+    observer.flush(60)
 
     assert ["before", "after"] == [record.name for record in memory.records]
     assert ({"decode_error": 1}, 1, True) == (observer.stats().exporters["memory"].dropped, observer.guard.errors, balanced(observer))
@@ -417,7 +417,7 @@ def test_failures_lost_with_another_item_are_counted_too(observe, memory, make, 
             observer.hand_over(make.captured(make.exchange(429), scope=scope))
         until(lambda: observer.stats().pending == 3)
         monkeypatch.setattr(observer.assembler, "_call", lambda waiting: 1 / 0)
-    observer.flush()
+    observer.flush(60)
     monkeypatch.undo()
     observer.flush(final=True)
 
@@ -430,7 +430,7 @@ def test_a_record_that_cannot_be_encoded_is_counted(observe, memory, monkeypatch
     monkeypatch.setattr(redaction, "encode", lambda record: 1 / 0 if record.name == "broken" else encode(record))
     observer = observe(memory)
     put(observer, "broken", "whole")
-    observer.flush()
+    observer.flush(60)
 
     assert (["whole"], {"serialize_error": 1}, True) == (
         [record.name for record in memory.records],
@@ -454,7 +454,7 @@ def test_without_a_thread_to_be_had_the_next_item_tries_again(observe, memory, m
     monkeypatch.setattr(threading.Thread, "start", start)
     put(observer, "second")
 
-    assert (2, True, ["first", "second"]) == (errors, observer.flush(), [record.name for record in memory.records])
+    assert (2, True, ["first", "second"]) == (errors, observer.flush(60), [record.name for record in memory.records])
 
 
 def test_a_hand_over_that_fails_is_none_of_the_applications_business(observe, memory):
@@ -480,7 +480,7 @@ def test_our_own_lines_do_not_feed_us(observe, memory, caplog):
     observer = observe(memory, processors=[lambda record: 1 / 0])
     with llm_observe.testing.recording() as other:
         put(observer)
-        observer.flush()
+        observer.flush(60)
         logging.getLogger("llm_observe").removeHandler(handler)
 
         assert ([SUPPRESSED], []) == (seen, other.records)
@@ -498,7 +498,7 @@ def test_processors_run_in_the_order_of_the_list(observe, memory):
     """Each sees what the one before it returned."""
     observer = observe(memory, processors=[renamed("-a"), renamed("-b")])
     put(observer)
-    observer.flush()
+    observer.flush(60)
 
     assert ["step-a-b"] == [record.name for record in memory.records]
 
@@ -507,7 +507,7 @@ def test_none_lets_a_record_go(observe, memory):
     """It is filtered, which is no loss; no later processor sees it."""
     observer = observe(memory, processors=[lambda record: None if record.name == "dull" else record, renamed("!")])
     put(observer, "dull", "bright")
-    observer.flush()
+    observer.flush(60)
 
     assert (["bright!"], 1, {}, True) == (
         [record.name for record in memory.records],
@@ -527,7 +527,7 @@ def test_a_processor_that_fails_lets_no_content_through(observe, memory, make, w
         put(observer, secret="canary-2")
         observer.hand_over(make.captured(make.exchange(prompt="canary-3"), scope=scope))
         observer.hand_over(make.captured(make.exchange(400, prompt="canary-4"), scope=scope))
-    observer.flush()
+    observer.flush(60)
     lines = b"".join(map(msgspec.json.encode, memory.records))
 
     assert (4, 4, b"") == (len(memory.records), observer.guard.errors, b"canary" if b"canary" in lines else b"")
@@ -542,7 +542,7 @@ def test_the_words_of_a_processors_error_are_on_no_log(observe, memory, caplog):
 
     observer = observe(memory, processors=[redact])
     put(observer)
-    observer.flush()
+    observer.flush(60)
 
     assert ["llm-observe failed in the processor redact (ValueError); the application goes on"] == caplog.messages
 
@@ -556,7 +556,7 @@ def test_a_processor_object_is_named_by_its_class(observe, memory, caplog):
 
     observer = observe(memory, processors=[Redactor(), functools.partial(renamed("x"))])
     put(observer)
-    observer.flush()
+    observer.flush(60)
 
     assert "the processor Redactor" in caplog.text
 
@@ -567,7 +567,7 @@ def test_content_is_taken_away_last(observe, memory, make, level, roles):
     seen = []
     observer = observe(memory, content=level, processors=[lambda record: seen.append(record.input.messages[0].parts[0].content) or record])
     observer.hand_over(make.captured(make.exchange(prompt="canary")))
-    observer.flush()
+    observer.flush(60)
 
     assert (["canary"], roles) == (seen, tuple(message.role for message in memory.calls[0].input.messages))
     assert b"canary" not in msgspec.json.encode(memory.calls[0])
@@ -579,7 +579,7 @@ def test_what_json_does_not_know_is_exported_all_the_same(observe):
     observer = observe(lambda batch: lines.extend(batch.lines))
     with llm_observe.scope("job", observer=observer, thing=threading.Lock, half="\ud83d", n=10**5000):
         put(observer, "\ud83d")
-    observer.flush()
+    observer.flush(60)
 
     assert ["?", "job"] == [json.loads(line)["name"] for line in lines]
     assert balanced(observer)
@@ -590,7 +590,7 @@ def test_rejections_are_counted_under_the_exporters_word(observe, told):
     told.how = Rejected("no", reason="too_large")
     observer = observe(told)
     put(observer, "a", "b")
-    observer.flush()
+    observer.flush(60)
 
     assert ({"too_large": 2}, True) == (observer.stats().exporters["told"].dropped, balanced(observer))
 
@@ -601,7 +601,7 @@ def test_without_exporters_nothing_waits(observe):
     observer = observe(processors=[lambda record: seen.append(record) or record])
     put(observer)
 
-    assert (True, [Step], {}) == (observer.flush(), list(map(type, seen)), observer.stats().exporters)
+    assert (True, [Step], {}) == (observer.flush(60), list(map(type, seen)), observer.stats().exporters)
 
 
 def test_an_exporter_far_behind_gets_records_without_content(observe, told, memory, make):

@@ -138,7 +138,7 @@ def test_the_default_observer_is_back_afterwards(place):
     with recording():
         told("within")
     told("after")
-    llm_observe.flush()
+    llm_observe.flush(60)
 
     assert before is existing()
     assert ["after"] == [call.request.model for call in mine.calls]

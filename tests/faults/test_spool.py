@@ -27,7 +27,7 @@ answers = os.open(root + "/lost_answers", os.O_WRONLY | os.O_APPEND | os.O_CREAT
 def receiver(batch):
     if chance.random() < 0.3:
         raise OSError("down")
-    os.write(arrived, "".join(record.name + "\\n" for record in batch).encode())
+    os.write(arrived, "".join(record.name + " " + record.id + "\\n" for record in batch).encode())
     if chance.random() < 0.05:
         os.write(answers, b"x")
         raise OSError("it arrived, and the answer was lost")
@@ -116,7 +116,8 @@ def test_a_kill_at_any_moment_loses_nothing_that_was_written(tmp_path, run, row)
     for kill in range(KILLS):
         handed_over += killed_while_it_worked(tmp_path, 1_000_000 * kill, kill)
     done = run(DRAIN, tmp_path, 0, 0, timeout=120)
-    arrived = [int(number) for number in (tmp_path / "arrived").read_text().split()]
+    came = [line.split() for line in (tmp_path / "arrived").read_text().splitlines()]
+    arrived = [int(number) for number, _ in came]
     lost = set(handed_over) - set(arrived)
     unsure = KILLS + len((tmp_path / "lost_answers").read_text())
     row(18, f"SIGKILL at {KILLS} moments of chance, with a spool")(captured=len(handed_over)).arrived(map(str, arrived), exported=None)(
@@ -127,6 +128,7 @@ def test_a_kill_at_any_moment_loses_nothing_that_was_written(tmp_path, run, row)
     assert len(handed_over) > KILLS
     assert set() == lost
     assert len(arrived) - len(set(arrived)) <= BATCH * unsure
+    assert len(set(arrived)) == len({record_id for _, record_id in came})
     assert "{}" == done.out.strip() or "spool_corrupt" in done.out  # a record that was being written when the end came
 
 

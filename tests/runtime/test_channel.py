@@ -56,12 +56,12 @@ async def until(condition):
 
 
 def in_a_loop(test):
-    """Run an async test, five seconds at most."""
+    """Run an async test, a minute at most."""
 
     @functools.wraps(test)
     def wrapper(*args, **kwargs):
         async def main():
-            with anyio.fail_after(5):
+            with anyio.fail_after(60):
                 await test(*args, **kwargs)
 
         anyio.run(main)
@@ -564,3 +564,25 @@ async def test_where_no_thread_can_be_started_the_loop_does_the_work(monkeypatch
     await exported_by(lambda batch: seen.append(threading.current_thread() is threading.main_thread()))
 
     assert [True] == seen
+
+
+def test_whoever_cancels_it_says_so_once():
+    """A cancellation while a batch is on its way ends the work at once: it is no failure of the exporter to be tried again."""
+
+    async def main():
+        came = asyncio.Event()
+
+        async def export(batch):
+            came.set()
+            await asyncio.Event().wait()
+
+        channel = the_channel(export)
+        channel.open()
+        task = asyncio.create_task(channel.run())
+        channel.offer(parcels(1))
+        await came.wait()
+        task.cancel()
+        await asyncio.wait([task], timeout=60)
+        return task.cancelled(), channel.failures, channel.in_flight
+
+    assert (True, 0, 1) == asyncio.run(main())

@@ -181,6 +181,16 @@ def test_of_an_answer_too_long_to_keep_its_ends_count(make):
     assert OVERHEAD + 100 + 57 == call.size
 
 
+def test_half_as_many_bytes_are_lent_as_may_wait():
+    """To answers that are under way, and to the last one; what was not to be had is not counted."""
+    handover = Handover(room=3, room_bytes=1000, wake=lambda: None)
+    said = [handover.lend(size) for size in (200, 301, 300, 1)]
+    lent = handover.lent
+    handover.lent -= 300
+
+    assert ([True, False, True, False], 500, True) == (said, lent, handover.lend(300))
+
+
 def test_only_a_sleeper_is_woken(handover, woken):
     """The first item wakes the sink, the next ones find it awake."""
     handover.put(item())

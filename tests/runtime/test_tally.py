@@ -42,14 +42,12 @@ def test_a_request_sums_up_its_calls():
         13 * 10**9,
     )
     tally.add(
-        a_call(1.0, id="d", status="error", attempts=2, cost=Cost(input=16, output=32, total=48, cached=0.25, currency="USD")),
-        20 * 10**9,
-        21 * 10**9,
+        a_call(1.0, id="d", attempts=2, cost=Cost(input=16, output=32, total=48, cached=0.25, currency="USD")), 20 * 10**9, 21 * 10**9
     )
 
     assert CallTotals(
         count=4,
-        errors=2,
+        errors=1,
         retries=3,
         running=9,
         input_tokens=17,

@@ -196,3 +196,13 @@ def test_what_was_left_does_not_wait_for_company(channel, make):
     work(one, lambda: one.adopted_exported == 3)
 
     assert [0, 1, 2] == one.exporter.names
+
+
+def test_a_child_leaves_the_spool_to_its_parent(channel, make, files):
+    """Its files stay, and it holds none of them any more."""
+    one = channel(queue_records=60)
+    offered(one, make, 1000)
+    before = files()
+    one.forked()
+
+    assert (before, True, 0) == (files(), len(before) > 0, one._spool.size)

@@ -467,3 +467,35 @@ def test_a_link_that_is_put_there_later_is_not_followed(spool, make, tmp_path):
     one = spool()
 
     assert ([], "spool_io", []) == (make.kept(one, 1), one.trouble, list((tmp_path / "elsewhere").iterdir()))
+
+
+def test_what_is_given_up_is_numbered_all_the_same(spool, make):
+    """What comes after it has the number it would have had."""
+    one = spool()
+    make.kept(one, *range(5))
+    (segment,) = one._own
+    lost = segment.skip()
+    make.kept(one, 5)
+
+    assert (5, 5, [5]) == (lost, segment.number, make.drained(one).names)
+
+
+def test_to_close_a_segment_again_is_no_error(spool, make, files):
+    """Nor to close one whose descriptor somebody else has closed."""
+    one = spool()
+    make.kept(one, *range(5))
+    (segment,) = one._own
+    os.close(segment.fd)
+    segment.close()
+
+    assert 1 == len(files())
+
+
+def test_what_cannot_be_read_is_said(spool, make, monkeypatch, caplog):
+    """Which file it was, and why."""
+    one = spool()
+    make.kept(one, *range(5))
+    monkeypatch.setattr(os, "pread", lambda *_: (_ for _ in ()).throw(OSError(errno.EIO, "Input/output error")))
+    lost = one.load(orphans=False).lost
+
+    assert (5, [f"spool {one._own[-1].path}: OSError: [Errno 5] Input/output error"]) == (lost, caplog.messages)

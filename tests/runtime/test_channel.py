@@ -7,6 +7,7 @@ import time
 from contextlib import asynccontextmanager
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from llm_observe._runtime import channel as channels
@@ -586,3 +587,50 @@ def test_whoever_cancels_it_says_so_once():
         return task.cancelled(), channel.failures, channel.in_flight
 
     assert (True, 0, 1) == asyncio.run(main())
+
+
+@in_a_loop
+async def test_a_record_that_comes_when_nothing_waits_is_delivered_by_itself(told):
+    """Nobody is in a hurry, and no batch is full."""
+    channel = the_channel(told)
+    async with running(channel):
+        for _ in range(5):
+            await anyio.lowlevel.checkpoint()
+        channel.offer(parcels(1))
+        await until(lambda: told.batches)
+
+    assert [1] == [len(batch) for batch in told.batches]
+
+
+@pytest.mark.parametrize(
+    ("limits", "reason"), [({"queue_records": 3}, "queue_full_count"), ({"queue_bytes": 3 * (512 + 20)}, "queue_full_bytes")]
+)
+def test_there_is_room_to_the_last_place(told, limits, reason):
+    """For three, and the fourth is counted."""
+    channel = the_channel(told, **limits)
+    channel.open()
+    channel.offer(parcels(4))
+
+    assert (3, {reason: 1}) == (channel.waiting, channel.dropped)
+
+
+@in_a_loop
+async def test_its_numbers(make, caplog):
+    """All of them, once it has failed, rejected twice and delivered."""
+    told, answers = [], [OSError("down"), Rejected("no", reason="bad", count=2), Rejected("no", reason="bad", count=1), None]
+
+    async def export(batch):
+        told.append(len(batch))
+        if (answer := answers.pop(0)) is not None:
+            raise answer
+
+    channel = the_channel(export, batch_records=3)
+    async with running(channel):
+        channel.offer(parcels(9))
+        await channel.emptied()
+    stats = channel.stats(captured=16, upstream_dropped={"bad": 1, "other": 2, "none": 0}, upstream_waiting=4)
+
+    assert [3, 3, 3, 3] == told
+    assert (16, 6, 0, 0, 4, 0) == (stats.captured, stats.exported, stats.spooled, stats.spooled_bytes, stats.queued, stats.in_flight)
+    assert ({"bad": 4, "other": 2}, 1, 3, True) == (stats.dropped, stats.batches, stats.failures, stats.seconds >= 0)
+    assert ("Rejected: no", "exporter told: OSError: down; 9 records wait") == (stats.last_error, caplog.messages[0])

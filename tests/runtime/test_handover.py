@@ -298,3 +298,88 @@ def test_the_garbage_collector_may_leave_things(handover):
     handover.put(Collecting())
 
     assert [1, 5] == [one.size if isinstance(one, SimpleNamespace) else 5 for one in handover.take(9)]
+
+
+def test_a_new_one_is_empty():
+    """And asleep, and open; each reason is there from the beginning."""
+    new = Handover(room=3, room_bytes=100, wake=lambda: None)
+    reasons = {"queue_full_count": 0, "queue_full_bytes": 0, "disabled": 0, "forked_child": 0}
+
+    assert (True, False, False, reasons) == (new.asleep, new.closed, new.watched, new.dropped)
+    assert [0] * 8 == [new.accepted, new.taken, new.held, new.lent, new.shed, new.begun, new.ended, new.bytes]
+
+
+class Big:
+    """Something that can shed, and remembers what it was asked for."""
+
+    def __init__(self, size, left):
+        self.size, self.left, self.asked, self.refused = size, left, [], []
+
+    def shed(self, room, most):
+        self.asked.append((room, most))
+        self.size = self.left
+
+    def settled(self, call_id):
+        self.refused.append(call_id)
+
+
+@pytest.mark.parametrize(("size", "asked"), [(757, []), (758, [(757, 882)])])
+def test_content_has_three_quarters_of_the_bytes(woken, size, asked):
+    """To the byte; what sheds is told how much may stay, and how much at the very most."""
+    handover = Handover(room=9, room_bytes=1007, wake=woken)
+    one = Big(size, left=10)
+    handover.put(one)
+
+    assert (asked, 1, int(bool(asked))) == (one.asked, len(handover), handover.shed)
+
+
+def test_what_waits_and_what_is_held_is_taken_off_what_may_stay(woken):
+    """What waits here takes room of records too, what is held further on that of content only."""
+    handover = Handover(room=9, room_bytes=1007, wake=woken)
+    handover.put(item(100))
+    handover.held = 300
+    one, other = Big(500, left=10), Big(500, left=10)
+    handover.put(one)
+    handover.put(other)
+
+    assert ([(357, 782)], [(347, 772)], 2) == (one.asked, other.asked, handover.shed)
+
+
+@pytest.mark.parametrize(("left", "taken"), [(882, 1), (883, 0)])
+def test_ordinary_records_have_seven_eighths_to_the_byte(woken, left, taken):
+    """What is refused lets go of what it holds."""
+    handover = Handover(room=9, room_bytes=1007, wake=woken)
+    one = Big(2000, left=left)
+    handover.put(one)
+
+    assert (taken, 1 - taken, [""] * (1 - taken)) == (len(handover), handover.dropped["queue_full_bytes"], one.refused)
+
+
+def test_failures_fill_the_room_and_no_more(woken):
+    """Of eight places one is theirs; the ninth is refused, and lets go of what it holds."""
+    handover = Handover(room=8, room_bytes=10**6, wake=woken)
+    for _ in range(8):
+        handover.put(SimpleNamespace(size=1, matters=True))
+    late = Big(1, left=1)
+    late.matters = True
+    handover.put(late)
+
+    assert (8, 1, [""]) == (len(handover), handover.dropped["queue_full_count"], late.refused)
+
+
+@pytest.mark.parametrize("size", [0, 1])
+def test_the_smallest_counts(handover, size):
+    """As taken, and by its bytes."""
+    handover.put(item(size))
+    handover.take(9)
+
+    assert (1, 0) == (handover.taken, handover.bytes)
+
+
+def test_not_more_is_taken_than_asked_for(woken):
+    """In records, and in bytes: the one that fills them is the last."""
+    handover = Handover(room=9, room_bytes=10**6, wake=woken)
+    for _ in range(5):
+        handover.put(item(10))
+
+    assert (2, 1, 2) == (len(handover.take(2)), len(handover.take(9, 10)), len(handover.take(9)))

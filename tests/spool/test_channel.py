@@ -206,3 +206,15 @@ def test_a_child_leaves_the_spool_to_its_parent(channel, make, files):
     one.forked()
 
     assert (before, True, 0) == (files(), len(before) > 0, one._spool.size)
+
+
+def test_what_is_given_up_is_counted_once(channel, make):
+    """What was in memory and what was not is left in the spool, and nobody waits for it any more."""
+    one = channel(queue_records=60)
+    offered(one, make, 200)
+    before = (one.waiting, one.spooled, one._spool.size > 0, numbers(one).spooled_bytes == one._spool.size)
+    one.give_up("shutdown_deadline")
+    once = (one.waiting, one.spooled, one._done == one._offered)
+    one.give_up("shutdown_deadline")
+
+    assert ((60, 140, True, True), (0, 200, True), (200, {})) == (before, once, (one.spooled, one.dropped))

@@ -151,3 +151,42 @@ def test_another_version_is_told():
     head = MAGIC + b"\x02"
 
     assert 2 == version(head + crc32(head).to_bytes(4, "little"))
+
+
+@given(LINES, st.integers(1, 60), st.integers(1, 200))
+def test_behind_damage_too_however_the_bytes_are_cut(lines, damage, size):
+    """The mark of the next frame may be cut in two, and may begin with the very next byte."""
+    whole = b"\0" * damage + written(lines)
+    found, at, number, lost = [], 0, 0, 0
+    while at < len(whole):
+        some = read(whole[at : at + size], number, len(whole) - at)
+        size = size if some.used else max(some.more, 2 * size)
+        at, number, lost = at + some.used, some.number, lost + some.lost
+        found += [one.line for one in some.frames]
+
+    assert (lines, 0, len(lines)) == (found, lost, number)
+
+
+def test_of_damage_all_is_done_with_but_for_what_may_begin_a_mark():
+    """Three bytes: one less than a mark has."""
+    assert (97, 3) == (read(b"x" * 100, 0, 1000).used, 100 - read(b"x" * 100, 0, 1000).used)
+
+
+def test_a_second_frame_that_is_not_all_there_yet_is_asked_for_from_its_beginning():
+    """What was read already is done with."""
+    first, second = frame(b"{}", 0), frame(b'{"x":1}', 1)
+    some = read(first + second[:-1], 0, len(first) + len(second))
+
+    assert ([0], len(first), len(second)) == ([one.number for one in some.frames], some.used, some.more)
+
+
+def test_a_record_of_no_bytes_is_a_record():
+    """Though nobody writes one."""
+    assert [b""] == [one.line for one in read(frame(b"", 0), 0, OVERHEAD).frames]
+
+
+def test_numbers_go_up_to_four_thousand_millions():
+    """They have 32 bits."""
+    last = 2**32 - 1
+
+    assert [last] == [one.number for one in read(frame(b"{}", last), last, 100).frames]

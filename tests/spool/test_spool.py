@@ -499,3 +499,125 @@ def test_what_cannot_be_read_is_said(spool, make, monkeypatch, caplog):
     lost = one.load(orphans=False).lost
 
     assert (5, [f"spool {one._own[-1].path}: OSError: [Errno 5] Input/output error"]) == (lost, caplog.messages)
+
+
+# --- to the byte -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "directory"), [("told", "told"), ("HTTP Sink/2", "HTTP_Sink_2"), ("..X.", "X"), ("...", "exporter"), ("ä", "_")]
+)
+def test_an_exporters_directory_is_called_like_it(spool, name, directory):
+    """In letters that every file system has, and never like a way up."""
+    one = spool(name=name)
+
+    assert (directory, "spool", "spool_io") == (one.directory.name, one.directory.parent.name, one.trouble)
+
+
+@pytest.mark.parametrize(("limit", "largest"), [(1600, 100), (1, 1), (2**40, spools.LARGEST)])
+def test_a_segment_has_a_sixteenth_of_the_room(spool, limit, largest):
+    """And 16 MiB at most."""
+    assert largest == spool(limit=limit)._largest
+
+
+def test_what_is_written_at_once_fills_a_slice_and_no_more(make):
+    """To the byte; a record that is larger goes alone, and the sizes begin anew with each slice."""
+    parcels = [make.parcel(n, size) for n, size in enumerate((10, 10, 10, 400, 10, 10))]
+    weight = len(parcels[0].line) + frames.OVERHEAD
+
+    assert [[0, 1], [2], [3], [4, 5]] == [[int(one.record.id) for one in some] for some in spools._slices(parcels, 2 * weight)]
+    assert [6, 1] == [len(list(spools._slices(parcels, most))) for most in (2 * weight - 1, 10**6)]
+    assert [] == list(spools._slices([], 10))
+
+
+def test_all_files_together_stay_below_the_limit(spool, make, files):
+    """Headers and frames included; there is no room left that another record would fit in."""
+    one = spool(limit=8000)
+    while make.kept(one, 1, size=50):
+        pass
+    record = len(make.parcel(1, 50).line) + frames.OVERHEAD
+
+    assert 8000 - record - frames.START < sum(path.stat().st_size for path in files()) <= 8000
+
+
+def test_a_full_spool_says_how_much_it_may_hold(spool, make, caplog):
+    """Once a minute."""
+    one = spool(limit=8000)
+    while make.kept(one, 1, size=50):
+        pass
+    make.kept(one, 1)
+
+    assert [f"spool {one.directory}: 8000 bytes are in use; records wait in memory meanwhile"] == caplog.messages
+
+
+def test_what_was_kept_before_an_error_is_kept(spool, make, monkeypatch):
+    """Of several slices the first may be on disk; all are returned in their order."""
+    one = spool(limit=2**20)
+    append = one._append
+    monkeypatch.setattr(one, "_append", lambda some: append(some) if some[0].record.id == "0" else (_ for _ in ()).throw(OSError("no")))
+    some = one.keep([make.parcel(n, 40_000) for n in range(3)])
+
+    assert [(0, True), (1, False), (2, False)] == [(int(parcel.record.id), parcel.kept) for parcel in some]
+
+
+def test_where_a_file_may_grow_no_further_another_is_begun(spool, make, monkeypatch, files):
+    """With numbers of its own, so that what is settled there is not sent again."""
+    one = spool()
+    make.kept(one, 0, in_memory=True)
+    segment = make.segment
+    append = segment.append
+    full = one._own[-1]
+    monkeypatch.setattr(
+        segment, "append", lambda self, lines: append(self, lines) if self is not full else (_ for _ in ()).throw(OSError())
+    )
+    kept = make.kept(one, 1, 2, 3, in_memory=True)
+    two = len(files())
+    one.settle(kept[:1])
+    one.release()
+    found = make.drained(spool())
+
+    assert (2, [0, 1, 2], [0, 2, 3], 0) == (two, [parcel.number for parcel in kept], found.names, found.lost)
+
+
+def test_a_segment_that_cannot_be_begun_is_not_left_behind(spool, make, monkeypatch, files):
+    """Its header did not fit on the disk."""
+    one = spool()
+    pwrite = os.pwrite
+    monkeypatch.setattr(os, "pwrite", lambda fd, data, at: pwrite(fd, data[:3], at))
+    kept = make.kept(one, 1)
+
+    assert ([], []) == (kept, files())
+
+
+def test_a_segment_stays_until_all_that_was_read_of_it_has_arrived(spool, make, files):
+    """In two hands: the first one's arrival is not the second's."""
+    one = spool(limit=2**24)
+    make.kept(one, *range(4), size=40_000)
+    first, second = one.load(orphans=False), one.load(orphans=False)
+    (segment,) = one._own
+    out = segment.out
+    one.settle(first.parcels)
+
+    assert (len(first.parcels) + len(second.parcels), len(second.parcels)) == (out, segment.out)
+    assert (True, 1) == (len(second.parcels) > 0, len(files()))
+
+
+def test_one_that_cannot_be_opened_now_keeps_no_other_waiting(spool, make, monkeypatch):
+    """Too many files are open, say: the next look may fare better."""
+    for number in (1, 2):
+        left = spool()
+        make.kept(left, number)
+        left.release()
+    heir = spool()
+    segment = make.segment
+    orphaned, seen = segment.orphaned, []
+
+    def once(*arguments):
+        seen.append(arguments)
+        if len(seen) == 1:
+            raise OSError(errno.EMFILE, "Too many open files")
+        return orphaned(*arguments)
+
+    monkeypatch.setattr(segment, "orphaned", once)
+
+    assert (True, ["2"]) == (heir.orphans(), [parcel.record.id for parcel in heir.load(orphans=True).parcels])

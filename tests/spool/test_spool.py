@@ -4,6 +4,7 @@ import errno
 import fcntl
 import os
 import stat
+from zlib import crc32
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -621,3 +622,20 @@ def test_one_that_cannot_be_opened_now_keeps_no_other_waiting(spool, make, monke
     monkeypatch.setattr(segment, "orphaned", once)
 
     assert (True, ["2"]) == (heir.orphans(), [parcel.record.id for parcel in heir.load(orphans=True).parcels])
+
+
+LEFT = {
+    "another version's": (frames.MAGIC + b"\x63" + crc32(frames.MAGIC + b"\x63").to_bytes(4, "little") + b"x" * 100, (1, "spool_corrupt")),
+    "a damaged header": (b"x" * 100, (1, "spool_corrupt")),
+    "nothing in it": (frames.header(), (0, "")),
+}
+
+
+@pytest.mark.parametrize(("data", "expected"), LEFT.values(), ids=LEFT)
+def test_what_is_taken_over_is_counted_as_others_and_with_its_reason(spool, data, expected):
+    """Nobody knows how many records it had: it counts as one."""
+    one = spool()
+    one.directory.mkdir(parents=True)
+    (one.directory / "00000000000000000001-1-1.spool").write_bytes(data)
+
+    assert ([], *expected, True) == one.load(orphans=True)

@@ -7,10 +7,12 @@ all threads together. Absolute figures are this machine's; compare ratios.
 
 import argparse
 import asyncio
+import itertools
 import json
 import os
 import platform
 import resource
+import selectors
 import statistics
 import subprocess
 import sys
@@ -85,9 +87,10 @@ async def answer_async(request: httpx2.Request) -> httpx2.Response:
     return answer(request)
 
 
-def prompt(size: int, *, stream: bool = False) -> bytes:
+def prompt(size: int, *, stream: bool = False, said: bytes = b"") -> bytes:
+    """The body of a request whose prompt begins with *said*: what was said before is known to have no secrets, and soon gone through."""
     head = b'{"stream":true,' if stream else b"{"
-    return head + b'"model":"gpt-x","messages":[{"role":"user","content":"' + b"lorem ipsum " * (size // 12) + b'"}]}'
+    return head + b'"model":"gpt-x","messages":[{"role":"user","content":"' + said + b"lorem ipsum " * (size // 12) + b'"}]}'
 
 
 class Scenario:
@@ -101,31 +104,35 @@ def client_scenarios() -> list[Scenario]:
     client = httpx2.Client(transport=httpx2.MockTransport(answer))
     loop = asyncio.new_event_loop()
     aclient = httpx2.AsyncClient(transport=httpx2.MockTransport(answer_async))
+    number = itertools.count()
 
-    def plain(body: bytes, url: str = URL) -> Callable[[], int]:
+    def body(size: int, *, stream: bool = False) -> bytes:
+        return prompt(size, stream=stream, said=b"%d " % next(number))
+
+    def plain(size: int, url: str = URL) -> Callable[[], int]:
         def once() -> int:
-            request = client.build_request("POST", url, content=body, headers=HEADERS)
+            request = client.build_request("POST", url, content=body(size), headers=HEADERS)
             began = time.perf_counter_ns()
             client.send(request)
             return time.perf_counter_ns() - began
 
         return once
 
-    async def aplain(body: bytes) -> int:
-        request = aclient.build_request("POST", URL, content=body, headers=HEADERS)
+    async def aplain(size: int) -> int:
+        request = aclient.build_request("POST", URL, content=body(size), headers=HEADERS)
         began = time.perf_counter_ns()
         await aclient.send(request)
         return time.perf_counter_ns() - began
 
     def stream() -> int:
-        request = client.build_request("POST", URL, content=prompt(1000, stream=True), headers=HEADERS)
+        request = client.build_request("POST", URL, content=body(1000, stream=True), headers=HEADERS)
         began = time.perf_counter_ns()
         for _ in client.send(request, stream=True).iter_raw():
             pass
         return time.perf_counter_ns() - began
 
     async def astream() -> int:
-        request = aclient.build_request("POST", URL, content=prompt(1000, stream=True), headers=HEADERS)
+        request = aclient.build_request("POST", URL, content=body(1000, stream=True), headers=HEADERS)
         began = time.perf_counter_ns()
         async for _ in (await aclient.send(request, stream=True)).aiter_raw():
             pass
@@ -134,46 +141,58 @@ def client_scenarios() -> list[Scenario]:
     def on_loop(make: Callable[[], Awaitable[int]]) -> Callable[[], int]:
         return lambda: loop.run_until_complete(make())
 
-    small, large = prompt(1000), prompt(100_000)
     return [
-        Scenario("plain call, 1 KB prompt, sync", plain(small), 4000, 15, 80),
-        Scenario("plain call, 1 KB prompt, async", on_loop(lambda: aplain(small)), 4000, 15, 80),
+        Scenario("plain call, 1 KB prompt, sync", plain(1000), 4000, 15, 80),
+        Scenario("plain call, 1 KB prompt, async", on_loop(lambda: aplain(1000)), 4000, 15, 80),
         Scenario("100-chunk stream, sync", stream, 1000, 80, 300),
         Scenario("100-chunk stream, async", on_loop(astream), 1000, 80, 300),
-        Scenario("call with a 100 KB prompt", plain(large), 2000, 20, 400),
-        Scenario("HTTP request that is no LLM call", plain(small, "https://example.org/api/orders"), 6000, 1.5),
+        Scenario("call with a 100 KB prompt", plain(100_000), 2000, 20, 400),
+        Scenario("HTTP request that is no LLM call", plain(1000, "https://example.org/api/orders"), 6000, 1.5),
     ]
+
+
+class Blocks:
+    """What blocks took, bare and observed by turns. A machine's speed may change from one second to the next: each block is compared with its neighbour."""
+
+    def __init__(self) -> None:
+        self.times: dict[bool, list[list[int]]] = {False: [], True: []}
+        self.cpu: dict[bool, list[float]] = {False: [], True: []}
+
+    def row(self, name: str, budget: float, cpu_budget: float | None) -> dict[str, Any]:
+        """The figures of the scenario *name*, in microseconds: medians over blocks, of their medians and of their differences."""
+        bare, observed = ([statistics.median(block) / 1e3 for block in self.times[hooked]] for hooked in (False, True))
+        every = [taken for block in self.times[True] for taken in block]
+        return {
+            "scenario": name,
+            "bare_us": statistics.median(bare),
+            "observed_us": statistics.median(observed),
+            "added_us": statistics.median(after - before for before, after in zip(bare, observed, strict=True)),
+            "of_bare": statistics.median(after / before - 1 for before, after in zip(bare, observed, strict=True)),
+            "p90_observed_us": statistics.quantiles(every, n=10)[-1] / 1e3,
+            "budget_us": budget,
+            "cpu_added_us": statistics.median(after - before for before, after in zip(self.cpu[False], self.cpu[True], strict=True)) * 1e6,
+            "cpu_budget_us": cpu_budget,
+        }
+
+
+BLOCKS = 20
 
 
 def measure(scenario: Scenario, observer: llm_observe.Observer, scale: float) -> dict[str, Any]:
     """The cost that hooks add: caller's thread by medians, all threads by CPU time (background work flushed within the window)."""
-    times: dict[bool, list[int]] = {False: [], True: []}
-    cpu: dict[bool, list[float]] = {False: [], True: []}
-    blocks = 12
-    count = max(20, int(scenario.rounds * scale / blocks))
-    for block in range(blocks):
+    found, count = Blocks(), max(20, int(scenario.rounds * scale / BLOCKS))
+    for block in range(BLOCKS):
         for hooked in (False, True) if block % 2 else (True, False):
             (capture.install if hooked else capture.uninstall)()
             for _ in range(count // 10):
                 scenario.once()
             observer.flush(30)
             began = time.process_time()
-            times[hooked] += [scenario.once() for _ in range(count)]
+            found.times[hooked].append([scenario.once() for _ in range(count)])
             if hooked:
                 observer.flush(30)
-            cpu[hooked].append((time.process_time() - began) / count)
-    bare, observed = (statistics.median(times[hooked]) / 1e3 for hooked in (False, True))
-    spread = statistics.quantiles(times[True], n=10)
-    return {
-        "scenario": scenario.name,
-        "bare_us": bare,
-        "observed_us": observed,
-        "added_us": observed - bare,
-        "p90_observed_us": spread[-1] / 1e3,
-        "budget_us": scenario.budget,
-        "cpu_added_us": (statistics.median(cpu[True]) - statistics.median(cpu[False])) * 1e6,
-        "cpu_budget_us": scenario.cpu_budget,
-    }
+            found.cpu[hooked].append((time.process_time() - began) / count)
+    return found.row(scenario.name, scenario.budget, scenario.cpu_budget)
 
 
 # --- the web request's scope -----------------------------------------------------------------------------------------
@@ -230,70 +249,95 @@ def web_scenarios(observer: llm_observe.Observer, scale: float) -> list[dict[str
     }
     rows = []
     for name, (drive, bare_app, observed_app) in pairs.items():
-        times: dict[bool, list[int]] = {False: [], True: []}
-        cpu: dict[bool, list[float]] = {False: [], True: []}
-        count = int(500 * scale) or 20
-        for block in range(12):
+        found, count = Blocks(), max(20, int(300 * scale))
+        for block in range(BLOCKS):
             for observed in (False, True) if block % 2 else (True, False):
                 began = time.process_time()
-                times[observed] += drive(observed_app if observed else bare_app, count)
+                found.times[observed].append(drive(observed_app if observed else bare_app, count))
                 if observed:
                     observer.flush(30)
-                cpu[observed].append((time.process_time() - began) / count)
-        bare, watched = (statistics.median(times[observed]) / 1e3 for observed in (False, True))
-        rows.append(
-            {
-                "scenario": name,
-                "bare_us": bare,
-                "observed_us": watched,
-                "added_us": watched - bare,
-                "p90_observed_us": statistics.quantiles(times[True], n=10)[-1] / 1e3,
-                "budget_us": 15,
-                "cpu_added_us": (statistics.median(cpu[True]) - statistics.median(cpu[False])) * 1e6,
-                "cpu_budget_us": None,
-            }
-        )
+                found.cpu[observed].append((time.process_time() - began) / count)
+        rows.append(found.row(name, 15, None))
     return rows
 
 
 # --- the whole process -----------------------------------------------------------------------------------------------
 
 
-def longest_hold(observer: llm_observe.Observer, scale: float) -> dict[str, float]:
-    """How long the application waits for the interpreter while the sink works: a thread lets go of the GIL and asks for it back.
+@contextmanager
+def holds(observer: llm_observe.Observer) -> Iterator[list[int]]:
+    """The CPU nanoseconds that the sink's thread works between two times that it lets go of the interpreter for a while.
 
-    Load is plain calls, streams and 100 KB prompts, handed over from another thread. The baseline is the same without the hooks.
+    It may have let go in between, where it wrote to a file: what it holds is at most that.
     """
-    found = {}
-    for hooked in (False, True):
-        (capture.install if hooked else capture.uninstall)()
-        client = httpx2.Client(transport=httpx2.MockTransport(answer))
-        stop = threading.Event()
+    taken: list[int] = []
+    since = 0
 
-        def load(client: httpx2.Client = client, stop: threading.Event = stop) -> None:
-            bodies = [prompt(1000), prompt(1000, stream=True), prompt(100_000)]
-            while not stop.is_set():
-                for body in bodies:
-                    client.send(client.build_request("POST", URL, content=body, headers=HEADERS))
-                time.sleep(0.002)
+    def watched(wait: Callable[..., Any]) -> Callable[..., Any]:
+        def waited(*arguments: Any) -> Any:
+            nonlocal since
+            if arguments[-1] == 0 or not observer.sink.working_here:  # a look without a wait: nobody else comes to his turn by that
+                return wait(*arguments)
+            if since:
+                taken.append(time.thread_time_ns() - since)
+            try:
+                return wait(*arguments)
+            finally:
+                since = time.thread_time_ns()
 
-        thread = threading.Thread(target=load, daemon=True)
-        thread.start()
-        waits = []
-        until = time.monotonic() + max(2.0, 8 * scale)
-        while time.monotonic() < until:
-            began = time.perf_counter_ns()
-            time.sleep(0)
-            waits.append(time.perf_counter_ns() - began)
-            time.sleep(0.0002)
-        stop.set()
-        thread.join()
+        return waited
+
+    sleep, select = time.sleep, selectors.DefaultSelector.select
+    time.sleep, selectors.DefaultSelector.select = watched(sleep), watched(select)
+    try:
+        yield taken
+    finally:
+        time.sleep, selectors.DefaultSelector.select = sleep, select
+
+
+def waits(seconds: float) -> list[int]:
+    """How long the application waits for the interpreter, in nanoseconds: a thread lets go of it and asks for it back.
+
+    Meanwhile another thread makes plain calls, streams, and calls with a 100 KB prompt.
+    """
+    client = httpx2.Client(transport=httpx2.MockTransport(answer))
+    stop = threading.Event()
+
+    def load() -> None:
+        for number in itertools.count():
+            for size, stream in ((1000, False), (1000, True), (100_000, False)):
+                client.send(client.build_request("POST", URL, content=prompt(size, stream=stream, said=b"%d " % number), headers=HEADERS))
+            if stop.wait(0.002):
+                return
+
+    thread = threading.Thread(target=load, daemon=True)
+    thread.start()
+    taken, until = [], time.monotonic() + seconds
+    while time.monotonic() < until:
+        began = time.perf_counter_ns()
+        time.sleep(0)
+        taken.append(time.perf_counter_ns() - began)
+        time.sleep(0.0002)
+    stop.set()
+    thread.join()
+    return taken
+
+
+def longest_hold(observer: llm_observe.Observer, scale: float) -> dict[str, float]:
+    """How long the sink holds the interpreter, and how long others wait for it, in milliseconds: without the hooks, and with them."""
+    seconds = max(2.0, 8 * scale)
+    capture.uninstall()
+    found = {"bare": waits(seconds)}
+    capture.install()
+    with holds(observer) as found["held"]:
+        found["observed"] = waits(seconds)
         observer.flush(30)
-        waits.sort()
-        for name, share in (("p99", 0.99), ("p999", 0.999)):
-            found[f"{name}_{'observed' if hooked else 'bare'}_ms"] = waits[int(len(waits) * share)] / 1e6
-        found[f"max_{'observed' if hooked else 'bare'}_ms"] = waits[-1] / 1e6
-    return found
+    figures = {}
+    for what, taken in found.items():
+        ordered = sorted(taken)
+        figures |= {f"{name}_{what}_ms": ordered[int(len(ordered) * share)] / 1e6 for name, share in (("p99", 0.99), ("p999", 0.999))}
+        figures[f"max_{what}_ms"] = ordered[-1] / 1e6
+    return figures
 
 
 def memory_with_dead_exporters(calls: int) -> dict[str, float]:
@@ -369,7 +413,7 @@ def main() -> None:
     scale = 0.1 if arguments.quick else 1.0
     print(f"Python {platform.python_version()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.2f}\n")
     print(
-        f"{'on the caller path (p50)':36} {'bare':>8} {'observed':>9} {'added':>8} {'budget':>7}   {'CPU, all threads':>16} {'budget':>7}   (us)"
+        f"{'on the caller path (p50)':36} {'bare':>8} {'observed':>9} {'added':>8} {'budget':>7} {'of bare':>8}   {'CPU, all threads':>16} {'budget':>7}   (us)"
     )
     rows = []
     with observed() as observer:
@@ -384,7 +428,10 @@ def main() -> None:
         hold = longest_hold(observer, scale)
     process = {"hold": hold, "memory": memory_with_dead_exporters(int(10_000 * scale)), "import": import_time()}
     print(
-        f"\nwait for the interpreter (ms)  bare p99.9 {hold['p999_bare_ms']:.3f} max {hold['max_bare_ms']:.3f}   observed p99.9 {hold['p999_observed_ms']:.3f} max {hold['max_observed_ms']:.3f}   budget 1"
+        f"\nheld by the sink (ms, CPU)      p99 {hold['p99_held_ms']:.3f} p99.9 {hold['p999_held_ms']:.3f} max {hold['max_held_ms']:.3f}   budget 1"
+    )
+    print(
+        f"wait for the interpreter (ms)  bare p99.9 {hold['p999_bare_ms']:.3f} max {hold['max_bare_ms']:.3f}   observed p99.9 {hold['p999_observed_ms']:.3f} max {hold['max_observed_ms']:.3f}"
     )
     print(
         f"memory, every exporter dead    RSS growth {process['memory']['growth_mib']:.0f} MiB, law {'holds' if process['memory']['balanced'] else 'BROKEN'}   budget 100"
@@ -399,7 +446,9 @@ def main() -> None:
 
 def _print(row: dict[str, Any]) -> None:
     cpu = f"{row['cpu_added_us']:16.1f} {row['cpu_budget_us'] or '':>7}"
-    print(f"{row['scenario']:36} {row['bare_us']:8.1f} {row['observed_us']:9.1f} {row['added_us']:8.2f} {row['budget_us']:7}   {cpu}")
+    print(
+        f"{row['scenario']:36} {row['bare_us']:8.1f} {row['observed_us']:9.1f} {row['added_us']:8.2f} {row['budget_us']:7} {row['of_bare']:8.0%}   {cpu}"
+    )
 
 
 if __name__ == "__main__":

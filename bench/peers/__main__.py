@@ -39,7 +39,7 @@ def options() -> argparse.Namespace:
         "--peer", action="append", metavar="NAME", help=f"likewise, besides the bare client and ourselves: {', '.join(TOOLS)}"
     )
     known.add_argument("--minutes", type=float, help="how long a whole run may take, about (25; 5 with --quick): it decides on the rounds")
-    known.add_argument("--rounds", type=int, default=15, help="how often each tool has its turn, at most (15)")
+    known.add_argument("--rounds", type=int, default=60, help="how often each tool has its turn, at most (60)")
     known.add_argument("--quick", action="store_true", help="a tenth of the calls: to see that it works, not to be believed")
     known.add_argument(
         "--resume", action="store_true", help="go on with a run that was broken off: scenarios that are done stay as they are"

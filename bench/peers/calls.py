@@ -15,6 +15,9 @@ from peers.provider import ANSWER, ID
 from peers.scenarios import Scenario
 
 FLUSH_EVERY = 50  # calls between two flushes, whose time is not the caller's, but whose CPU is the call's
+REST = 0.001  # seconds between two calls: who is answered by a model waits longer. Without them a call is timed amid the work of the ones before
+Took = tuple[int, int]
+"""Nanoseconds that a call took, and how many of them were CPU time of the caller's own thread."""
 
 
 class Caller:
@@ -50,57 +53,76 @@ class Caller:
             self.sync = before
 
     def block(self, scenario: Scenario, count: int, flush: Callable[[], object]) -> dict[str, Any]:
-        """Does *scenario* that often: nanoseconds of each, and CPU seconds of all threads with what was still to be exported."""
+        """Does *scenario* that often: what each took, and CPU seconds of all threads with what was still to be exported."""
         if scenario.kind == "crowd":
             return self._crowd(scenario, count, flush)
-        times: list[int] = []
+        took: list[Took] = []
         cpu = time.process_time()
-        while len(times) < count:
-            some = min(FLUSH_EVERY, count - len(times))
-            if scenario.client == "sync":
-                times += [self._order() if not scenario.size else self._call(scenario) for _ in range(some)]
-            else:
-                times += self.loop.run_until_complete(self._several(scenario, some))
+        while len(took) < count:
+            some = min(FLUSH_EVERY, count - len(took))
+            took += (
+                self._several(scenario, some) if scenario.client == "sync" else self.loop.run_until_complete(self._aseveral(scenario, some))
+            )
             flush()
-        return {"times": times, "cpu": time.process_time() - cpu}
+        times, own = zip(*took, strict=True)
+        return {"times": times, "own": own, "cpu": time.process_time() - cpu}
 
     def _asked(self, scenario: Scenario, model: str = "gpt-x") -> dict[str, Any]:
         text = prompt(f"{next(self.number):012x}", scenario.size)
         asked = {"model": model, "messages": [{"role": "user", "content": text}]}
         return asked | {"stream": True} if scenario.stream else asked
 
-    def _order(self) -> int:
-        began = time.perf_counter_ns()
+    def _order(self) -> None:
         self.http.get(f"{self.url}/api/orders")
-        return time.perf_counter_ns() - began
 
-    def _call(self, scenario: Scenario) -> int:
-        asked = self._asked(scenario)
-        began = time.perf_counter_ns()
+    def _call(self, asked: dict[str, Any]) -> None:
         with self.around():
             answer = self.sync.chat.completions.create(**asked)
-            if scenario.stream:
+            if asked.get("stream"):
                 for _ in answer:
                     pass
-        return time.perf_counter_ns() - began
 
-    async def _acall(self, scenario: Scenario, client: openai.AsyncOpenAI, model: str = "gpt-x") -> int:
-        asked = self._asked(scenario, model)
-        began = time.perf_counter_ns()
+    async def _acall(self, client: openai.AsyncOpenAI, asked: dict[str, Any]) -> None:
         with self.around():
             answer = await client.chat.completions.create(**asked)
-            if scenario.stream:
+            if asked.get("stream"):
                 async for _ in answer:
                     pass
-        return time.perf_counter_ns() - began
 
-    async def _several(self, scenario: Scenario, count: int) -> list[int]:
+    def _several(self, scenario: Scenario, count: int) -> list[Took]:
+        found = []
+        for _ in range(count):
+            time.sleep(REST)
+            asked = self._asked(scenario) if scenario.size else {}
+            began, own = time.perf_counter_ns(), time.thread_time_ns()
+            if scenario.size:
+                self._call(asked)
+            else:
+                self._order()
+            own = time.thread_time_ns() - own
+            found.append((time.perf_counter_ns() - began, own))
+        return found
+
+    async def _aseveral(self, scenario: Scenario, count: int) -> list[Took]:
         client = self.aiohttp if scenario.client == "aiohttp" else self.asynchronous
-        return [await self._acall(scenario, client) for _ in range(count)]
+        found = []
+        for _ in range(count):
+            await asyncio.sleep(REST)
+            asked = self._asked(scenario)
+            began, own = time.perf_counter_ns(), time.thread_time_ns()
+            await self._acall(client, asked)
+            own = time.thread_time_ns() - own
+            found.append((time.perf_counter_ns() - began, own))
+        return found
 
     def _crowd(self, scenario: Scenario, count: int, flush: Callable[[], object]) -> dict[str, Any]:
+        async def one() -> int:
+            began = time.perf_counter_ns()
+            await self._acall(self.asynchronous, self._asked(scenario, "slow"))
+            return time.perf_counter_ns() - began
+
         async def together() -> list[int]:
-            return await asyncio.gather(*(self._acall(scenario, self.asynchronous, "slow") for _ in range(count)))
+            return await asyncio.gather(*(one() for _ in range(count)))
 
         cpu, began = time.process_time(), time.perf_counter_ns()
         times = self.loop.run_until_complete(together())

@@ -40,7 +40,7 @@ class Run:
     tick: Callable[[str], None]
     save: Callable[["Run"], None]
     quick: bool = False
-    most: int = 15  # rounds, however fast they are
+    most: int = 60  # rounds, however fast they are
     blocks: dict[str, dict[str, list[dict[str, float]]]] = field(default_factory=dict)
     exported: dict[str, dict[str, dict[str, int]]] = field(default_factory=dict)
     failed: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -152,7 +152,8 @@ class Run:
             found = self.found(tool, worker, self.sink) if scenario.size else {}
             if counts:
                 took = block.get("took", 0) / 1e9
-                self.keep(scenario, tool, block["times"], 1e-9, cpu_us=block["cpu"] / count * 1e6, took=took, provider=busy)
+                more = {"caller_us": statistics.median(block["own"]) / 1e3} if "own" in block else {}
+                self.keep(scenario, tool, block["times"], 1e-9, cpu_us=block["cpu"] / count * 1e6, took=took, provider=busy, **more)
                 if scenario.size:
                     self.exports(scenario, tool, found, count)
 

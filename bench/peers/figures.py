@@ -37,7 +37,7 @@ def row(run: Run, scenario: Scenario, tool: Tool) -> dict[str, Any]:
     """One tool's: each figure that its blocks have, and what it adds to the bare client's of the same round."""
     blocks, bare = (run.blocks[scenario.name][name] for name in (tool.name, "bare"))
     found: dict[str, Any] = {"rounds": len(blocks)}
-    for name in ("p50", "p99", "max", "cpu_us", "per_s", "provider", "growth", "peak"):
+    for name in ("p50", "p99", "max", "caller_us", "cpu_us", "per_s", "provider", "growth", "peak"):
         if name in blocks[0]:
             found[name] = spread([block[name] for block in blocks])
             found[f"added_{name}"] = spread([block[name] - other[name] for block, other in zip(blocks, bare, strict=True)])
@@ -62,7 +62,7 @@ def void(tool: Tool, exported: dict[str, int]) -> str:
 
 
 COMPARED = {
-    "calls": ("added_p50", "added_cpu_us"),
+    "calls": ("added_p50", "added_caller_us", "added_cpu_us"),
     "crowd": ("added_cpu_us",),
     "web": ("times_p99", "times_per_s"),
     "memory": ("growth",),

@@ -25,14 +25,14 @@ class Scenario:
 def _all() -> list[Scenario]:
     found = []
     for client, words in WORDS.items():
-        found.append(Scenario(f"plain-{client}", f"plain call, 1 KB prompt, {words}", "calls", 200, 38, client=client))
+        found.append(Scenario(f"plain-{client}", f"plain call, 1 KB prompt, {words}", "calls", 40, 38, client=client))
         if client != "aiohttp":
-            found.append(Scenario(f"large-{client}", f"plain call, 100 KB prompt, {words}", "calls", 60, 28, size=100_000, client=client))
-        found.append(Scenario(f"stream-{client}", f"100-chunk stream, {words}", "calls", 25, 45, stream=True, client=client))
-    found.append(Scenario("other-sync", "HTTP request that is no LLM call", "calls", 300, 20, size=0))
+            found.append(Scenario(f"large-{client}", f"plain call, 100 KB prompt, {words}", "calls", 20, 28, size=100_000, client=client))
+        found.append(Scenario(f"stream-{client}", f"100-chunk stream, {words}", "calls", 10, 45, stream=True, client=client))
+    found.append(Scenario("other-sync", "HTTP request that is no LLM call", "calls", 60, 20, size=0))
     found.append(Scenario("streams-1000", "1,000 concurrent streams of 20 chunks", "crowd", 1000, 180, stream=True, client="async"))
     for framework, server in (("fastapi", "uvicorn"), ("flask", "gunicorn")):
-        for concurrency, count, share in ((1, 200, 45), (32, 800, 80)):
+        for concurrency, count, share in ((1, 200, 45), (32, 400, 80)):
             title = f"{framework} under {server}, concurrency {concurrency}"
             found.append(Scenario(f"{framework}-{concurrency}", title, "web", count, share, framework=framework, concurrency=concurrency))
         title = f"{framework} under {server}, 150 requests/s"

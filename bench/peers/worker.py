@@ -51,6 +51,7 @@ def done(command: dict[str, Any], tool: str, handle: Handle, caller: Caller) -> 
             return {"python": platform.python_version(), "versions": versions(TOOLS[tool].packages)}
         case "block":
             gc.collect()
+            gc.freeze()  # what is there by now stays: the next block's collection is soon done
             return caller.block(SCENARIOS[command["scenario"]], command["count"], handle.flush)
         case "stored":
             handle.flush()

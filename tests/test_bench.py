@@ -87,7 +87,7 @@ def test_we_are_compared_with_the_best_peer_that_did_its_work(make_run):
     run, scenario = make_run
     run.failed[scenario.name]["sentry"] = "RuntimeError: out of order"
     for tool, milliseconds, found in zip(run.tools[:3], (1.0, 1.1, 2.0), (0, 10, 9), strict=True):
-        run.keep(scenario, tool, [milliseconds], 1e-3, cpu_us=milliseconds)
+        run.keep(scenario, tool, [milliseconds], 1e-3, caller_us=milliseconds, cpu_us=milliseconds)
         run.exports(scenario, tool, {"prompts": found, "whole_prompts": found, "answers": found}, 10)
     machine = {"processor": "a processor", "cores": 2, "python": "3", "load_before": 0.0}
     result = {"at": "2026-01-01", "machine": machine, "minutes": 1.0, "versions": {}, "own": {}, "absent": {}, "own_failed": {}}

@@ -121,7 +121,7 @@ def test_no_page_runs_a_command_that_does_not_exist():
 def test_every_reason_for_a_loss_is_told():
     """docs/limits.md explains each reason that a record may be dropped for, and no others."""
     with Observer(exporters=[]) as observer:
-        counted = {*observer.handover.dropped, *observer.sink.lost}
+        counted = {*observer.handover.dropped, *observer.sink.lost, *observer.outlet.lost}
     files = [SRC / "errors.py", *SRC.glob("_runtime/*.py"), *SRC.glob("exporters/*.py")]
     source = "\n".join(path.read_text() for path in files)
     given = set(re.findall(r"""(?:give_up\(|reason(?:: str)? ?= ?)"([a-z_0-9]+)\"""", source))

@@ -111,7 +111,7 @@ def wrong(record):
 
 
 def test_something(llm_records):
-    llm_records.observer.sink.processors.append(wrong)
+    llm_records.observer.outlet.processors.append(wrong)
     with llm_observe.scope("job"):
         pass
 """

@@ -65,6 +65,8 @@ class Observer:
         # Here and not above: anyio, asyncio, the decoders and the processors are not for those who only import us.
         from llm_observe._runtime.assemble import Assembler
         from llm_observe._runtime.channel import Channel, Limits
+        from llm_observe._runtime.meters import Meters
+        from llm_observe._runtime.outlet import Outlet
         from llm_observe._runtime.redaction import Redaction
         from llm_observe._runtime.sampling import Sampling
         from llm_observe._runtime.sink import Sink
@@ -112,17 +114,10 @@ class Observer:
             caught=lambda error: self.guard.caught(error, "content", quoted=False),
         )
         self.redaction = Redaction(settings, self.guard, now=self.clock.now)
-        self.sink = Sink(
-            self.handover,
-            self.assembler,
-            list(self.channels.values()),
-            [control.decided, *settings.processors, control.applied],
-            self.guard,
-            self.meters,
-            self.stats,
-            sampler=self._sampler(),
-            redact=self.redaction,
-        )
+        channels, meters = list(self.channels.values()), Meters(self.meters, self.guard)
+        processors = [control.decided, *settings.processors, control.applied]
+        self.outlet = Outlet(self.handover, channels, processors, self.guard, meters, sampler=self._sampler(), redact=self.redaction)
+        self.sink = Sink(self.handover, self.assembler, channels, self.outlet, self.guard, meters, self.stats)
         self._lock = threading.RLock()  # a signal's handler may come back to it
 
     def _sampler(self) -> Sampler | None:
@@ -315,9 +310,9 @@ class Observer:
         """What became of everything, in numbers. See :class:`~llm_observe._runtime.stats.Stats`."""
         handover, assembler = self.handover, self.assembler
         waiting = handover.accepted - handover.taken
-        lost = {**handover.dropped, **self.sink.lost}
+        lost = {**handover.dropped, **self.sink.lost, **self.outlet.lost}
         upstream = {reason: count for reason, count in lost.items() if count}
-        gone = assembler.folded + assembler.ignored + self.sink.filtered
+        gone = assembler.folded + assembler.ignored + self.outlet.filtered
         captured = handover.accepted + sum(handover.dropped.values()) - gone
         exporters = {
             name: channel.stats(captured=captured, upstream_dropped=upstream, upstream_waiting=waiting + assembler.pending)
@@ -335,9 +330,9 @@ class Observer:
             unpriced=self.pricing.unpriced,
             redacted=self.redaction.redacted,
             withheld=self.redaction.withheld,
-            filtered=self.sink.filtered,
-            shed=handover.shed + self.sink.shed,
-            saved_bytes=self.sink.once.saved,
+            filtered=self.outlet.filtered,
+            shed=handover.shed + self.outlet.shed,
+            saved_bytes=self.outlet.once.saved,
             errors=self.guard.errors,
             restarts=self.sink.restarts,
             running=self.sink.running,

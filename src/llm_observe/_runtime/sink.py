@@ -1,4 +1,4 @@
-"""The background thread: take, assemble and decode, process, fan out.
+"""The background thread: take, assemble and decode, send on.
 
 It looks by itself while there is traffic (an append costs the request 40 ns, a wake-up 5 us) and sleeps when there is none, to be woken
 by the first item: an idle process has no wake-ups at all. A burst wakes it too. Measured: two requests a second cost 0.85 % of a core
@@ -17,21 +17,15 @@ from collections.abc import Callable, Iterable, Sequence
 
 import anyio
 import anyio._backends._asyncio
-import msgspec
 
 from llm_observe._runtime.assemble import Assembler
 from llm_observe._runtime.channel import Channel, wait
-from llm_observe._runtime.encode import encode
 from llm_observe._runtime.guard import Guard
 from llm_observe._runtime.handover import Handover
 from llm_observe._runtime.items import Flush, Settle
-from llm_observe._runtime.lean import crowded, lean
 from llm_observe._runtime.meters import Meters
-from llm_observe._runtime.once import REMEMBERED, Once, behind
-from llm_observe._runtime.parcel import Parcel
+from llm_observe._runtime.outlet import Outlet
 from llm_observe._runtime.scope import SUPPRESSED, frame
-from llm_observe._runtime.through import through
-from llm_observe.protocols import Meter, Processor
 from llm_observe.records import AnyRecord
 
 FIRST_NAP, LONGEST_NAP = 0.02, 0.1  # seconds between two looks while there is traffic: each nap twice the one before
@@ -53,23 +47,16 @@ class Sink:
         handover: Handover,
         assembler: Assembler,
         channels: Sequence[Channel],
-        processors: Sequence[Processor],
+        outlet: Outlet,
         guard: Guard,
-        meters: Sequence[Meter] = (),
-        numbers: Callable[[], object] = lambda: None,
-        *,
-        sampler: Processor | None = None,
-        redact: Callable[[AnyRecord], tuple[AnyRecord, bytes]] = lambda record: (record, encode(record)),
+        meters: Meters,
+        numbers: Callable[[], object],
     ) -> None:
-        self.handover, self.assembler, self.channels, self.processors, self.guard = handover, assembler, channels, processors, guard
-        self.sampler, self._redact = sampler, redact
-        self.meters, self._numbers, self._told_at = Meters(meters, guard), numbers, 0.0
+        self.handover, self.assembler, self.channels, self.outlet, self.guard = handover, assembler, channels, outlet, guard
+        self.meters, self._numbers, self._told_at = meters, numbers, 0.0
         self._settled = self._told = 0  # batches that channels were done with, and what `_changes` was when the meters were told last
-        self.once = Once(handover.room_bytes // REMEMBERED)
-        self.shed = 0  # records that an exporter far behind gets without their content
-        self.filtered = 0  # records a processor let go
         self.restarts = 0  # of the loop, after a failure of our own
-        self.lost = {"serialize_error": 0, "decode_error": 0, "shutdown_deadline": 0, "sampled_out": 0}
+        self.lost = {"decode_error": 0, "shutdown_deadline": 0}
         self._rested, self._breaths = 0.0, 0  # when the thread let go last, and how often it did while there was work
         self._hand: deque[object] = deque()  # taken, and not worked on yet
         self._orders: list[Flush] = []
@@ -263,44 +250,7 @@ class Sink:
             self.lost["decode_error"] += owed - self.assembler.kept - len(records)
             self.guard.caught(error, "decoding")
         finally:
-            self._send(records)
-
-    def _send(self, records: Iterable[AnyRecord]) -> None:
-        parcels = []
-        for record in records:
-            kept = record if self.sampler is None else self.sampler(record)
-            if self.meters:
-                self.meters.record(
-                    kept or msgspec.structs.replace(record, sampled=False)
-                )  # there will be nothing for an exemplar to lead to
-            if kept is None:
-                self.lost["sampled_out"] += 1
-                continue
-            seen = through(kept, self.processors, self.guard)
-            if seen is None:
-                self.filtered += 1
-                continue
-            try:
-                parcels.append(Parcel(*self._redact(seen)))
-            except Exception as error:
-                self.lost["serialize_error"] += 1
-                self.guard.caught(error, "encoding")
-        if parcels:
-            less: list[Parcel] = []
-            slim: list[Parcel] = []
-            for channel in self.channels:
-                if crowded(channel):
-                    less = less or lean(parcels)
-                    self.shed += sum(one is not other for one, other in zip(less, parcels, strict=True))
-                    channel.offer(less)
-                elif behind(channel):
-                    slim = slim or self.once.slim(parcels)
-                    channel.offer(slim)
-                else:
-                    channel.offer(parcels)
-            if not (slim or less):
-                self.once.forget()
-            self._weigh()
+            self.outlet.send(records)
 
     def _tell(self) -> None:
         """Tell the meters how we are, once in a while."""
@@ -322,11 +272,7 @@ class Sink:
 
     def _out(self) -> None:
         self._settled += 1
-        self._weigh()
-
-    def _weigh(self) -> None:
-        """What exporters hold back counts: the hand-over and the fullest channel share one bound. (Channels share their parcels.)"""
-        self.handover.held = max((channel.waiting_bytes for channel in self.channels), default=0) + self.once.bytes
+        self.outlet.weigh()
 
     async def _flush(self, order: Flush) -> None:
         async with anyio.create_task_group() as tasks:

@@ -8,6 +8,7 @@ Pure ASGI: it reads no body, starts no task and keeps nothing on itself. ``LLMOb
 """
 
 import functools
+import operator
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
@@ -23,6 +24,8 @@ AsgiScope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[AsgiScope, Receive, Send], Awaitable[None]]
+
+_key, _lower = operator.itemgetter(0), operator.methodcaller("lower")
 
 KEY = "llm_observe.observers"
 """Where the observers that record a request stand in its ASGI scope."""
@@ -80,16 +83,16 @@ class LLMObserveMiddleware:
     async def _observed(self, observer: Observer, scope: AsgiScope, receive: Receive, send: Send) -> None:
         try:
             here = begin(observer, scope)
-            here.route = lambda: self.route(scope)
             here.labelled = self._server is not None and here.instrumentation is not None
-            on_receive, on_send = (web_socket if scope["type"] == "websocket" else http)(here, scope, receive, send)
+            here.route = functools.partial(self.route, scope)
+            watched = (WebSocket if scope["type"] == "websocket" else Http)(here, receive, send)
         except Exception as error:
             observer.guard.caught(error, "the ASGI middleware")
             return await self.app(scope, receive, send)
         before = frame.get()
         frame.set(Frame(here, here.span_id, here.around))
         try:
-            await self.app(scope, on_receive, on_send)
+            await self.app(scope, watched.receive, watched.send)
         except Exception as error:
             if not (here.disconnected and _is_leaving(error)):
                 here.fail(error)
@@ -146,71 +149,89 @@ def begin(observer: Observer, scope: AsgiScope) -> Scope:
     return web_scope(observer, scope.get("method", "GET"), scope["path"], request_id, traceparent, size, tracestate)
 
 
-def http(here: Scope, scope: AsgiScope, receive: Receive, send: Send) -> tuple[Receive, Send]:
-    """*receive* and *send* of an HTTP request, watched."""
-    name, value = here.observer.request_id_name, here.request_id.encode("latin-1")
+class Watched:
+    """What a request receives and sends, watched. One object: closures would be a dozen, all of them for the garbage collector to walk."""
 
-    async def on_receive() -> Message:
-        message = await receive()
-        if message["type"] == "http.disconnect" and here.ended is None:
-            here.disconnected = True
-            here.respond()
+    __slots__ = ("_here", "_name", "_receive", "_send")
+
+    def __init__(self, here: Scope, receive: Receive, send: Send) -> None:
+        self._here, self._receive, self._send = here, receive, send
+        self._name = here.observer.request_id_name
+
+
+class Http(Watched):
+    """An HTTP request: it lasts until the last byte of its body."""
+
+    __slots__ = ()
+
+    async def receive(self) -> Message:
+        """What the server has: the request's body, or that the client has left."""
+        message = await self._receive()
+        if message["type"] == "http.disconnect" and self._here.ended is None:
+            self._left()
         return message
 
-    async def on_send(message: Message) -> None:
-        kind = message["type"]
+    async def send(self, message: Message) -> None:
+        """What the application answers, with the request's id among the headers."""
+        here, kind = self._here, message["type"]
         if kind == "http.response.start":
             here.status_code = message["status"]
             here.answering()
             headers = list(message.get("headers", ()))
-            if not any(key.lower() == name for key, _ in headers):
-                headers.append((name, value))
+            if self._name not in map(_lower, map(_key, headers)):
+                headers.append((self._name, here.request_id.encode("latin-1")))
             message = {**message, "headers": headers}
         elif kind == "http.response.body":
             here.response_size += len(message.get("body", b""))
         try:
-            await send(message)
+            await self._send(message)
         except OSError:  # the client has left: ASGI 2.4 says so here
             if here.ended is None:
-                here.disconnected = True
-                here.respond()
+                self._left()
             raise
         if kind == "http.response.body" and not message.get("more_body", False):
             here.respond()
 
-    return on_receive, on_send
+    def _left(self) -> None:
+        self._here.disconnected = True
+        self._here.respond()
 
 
-def web_socket(here: Scope, scope: AsgiScope, receive: Receive, send: Send) -> tuple[Receive, Send]:
-    """*receive* and *send* of a WebSocket, watched: its request lasts until one side closes."""
-    name, value = here.observer.request_id_name, here.request_id.encode("latin-1")
-    here.name = f"WEBSOCKET {here.path}"
-    here.request_size = 0
+class WebSocket(Watched):
+    """A WebSocket: its request lasts until one side closes."""
 
-    async def on_receive() -> Message:
-        message = await receive()
+    __slots__ = ()
+
+    def __init__(self, here: Scope, receive: Receive, send: Send) -> None:
+        super().__init__(here, receive, send)
+        here.name = f"WEBSOCKET {here.path}"
+        here.request_size = 0
+
+    async def receive(self) -> Message:
+        """What the client says."""
+        here, message = self._here, await self._receive()
         if message["type"] == "websocket.receive":
             here.request_size = (here.request_size or 0) + _size(message)
         elif message["type"] == "websocket.disconnect":
             here.respond()
         return message
 
-    async def on_send(message: Message) -> None:
-        kind = message["type"]
+    async def send(self, message: Message) -> None:
+        """What the application says, with the request's id among the headers."""
+        here, kind = self._here, message["type"]
         if kind == "websocket.accept":
             here.status_code = 101
-            message = {**message, "headers": [*message.get("headers", ()), (name, value)]}
+            request_id = self._name, here.request_id.encode("latin-1")
+            message = {**message, "headers": [*message.get("headers", ()), request_id]}
         elif kind == "websocket.send":
             here.response_size += _size(message)
         elif kind == "websocket.http.response.start":
             here.status_code = message["status"]
-        await send(message)
+        await self._send(message)
         if kind == "websocket.close":
             if here.status_code is None:
                 here.status_code = 403
             here.respond()
-
-    return on_receive, on_send
 
 
 def _ours(around: Around, *apps: object) -> bool:

@@ -5,6 +5,7 @@
     application = LLMObserveWSGI(application)
 """
 
+import operator
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,8 @@ OBSERVERS = "llm_observe.observers"
 
 followed: "dict[int, weakref.ref[Body]] | None" = None
 """The bodies that are not done, where somebody wants to know: the kit for tests."""
+
+_key, _lower = operator.itemgetter(0), operator.methodcaller("lower")
 
 
 class LLMObserveWSGI:
@@ -171,9 +174,10 @@ def begin(observer: Observer, environ: "WSGIEnvironment") -> Scope:
     """The scope for a WSGI request."""
     get = environ.get
     path = (get("SCRIPT_NAME", "") + get("PATH_INFO", "")).encode("latin-1").decode("utf-8", "replace")
-    name = "HTTP_" + observer.settings.request_id_header.upper().replace("-", "_")
     size = get("CONTENT_LENGTH") or None
-    return web_scope(observer, get("REQUEST_METHOD", "GET"), path, get(name), get("HTTP_TRACEPARENT"), size, get("HTTP_TRACESTATE"))
+    return web_scope(
+        observer, get("REQUEST_METHOD", "GET"), path, get(observer.request_id_key), get("HTTP_TRACEPARENT"), size, get("HTTP_TRACESTATE")
+    )
 
 
 def _watched(here: Scope, start_response: "StartResponse", sent: list[tuple[str, str]]) -> Callable[..., Any]:
@@ -183,7 +187,7 @@ def _watched(here: Scope, start_response: "StartResponse", sent: list[tuple[str,
         code = status[:3]
         here.status_code = int(code) if code.isdecimal() else None
         here.answering()
-        if not any(key.lower() == name.lower() for key, _ in headers):
+        if name.lower() not in map(_lower, map(_key, headers)):
             headers = [*headers, (name, value)]
         sent[:] = headers
         write = start_response(status, headers, exc_info) if exc_info else start_response(status, headers)

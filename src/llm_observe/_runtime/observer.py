@@ -46,6 +46,7 @@ class Observer:
             self.exporters = [plugs.exporter(one, self.settings) if isinstance(one, str) else one for one in named]
         self.meters = [plugs.meter(one, self.settings) if isinstance(one, str) else one for one in self.settings.metrics]
         self.request_id_name = self.settings.request_id_header.lower().encode()  # as ASGI has it
+        self.request_id_key = "HTTP_" + self.settings.request_id_header.upper().replace("-", "_")  # as WSGI does
         self.around = Around() if self.settings.otel and self.settings.enabled else None
         self.propagate = self.settings.propagate
         self.closed = False

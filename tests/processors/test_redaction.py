@@ -93,9 +93,15 @@ def is_found(text):
     return any(list(finder.spans(data)) for finder in finders if any(literal in data for literal in finder.near))
 
 
+OLD = Gate(SECRETS)
+
+
 def let_in(text):
-    """Whether the gate lets a record with *text* in."""
-    return Gate(SECRETS)(encode(Text(content=text)))
+    """Whether the gate lets a record with *text* in; what it remembers of all the others changes nothing."""
+    line = encode(Text(content=text))
+    said = Gate(SECRETS)(line)
+    assert (said, said) == (OLD(line), OLD(line))
+    return said
 
 
 @effort(deadline=None, max_examples=400)

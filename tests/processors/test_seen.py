@@ -60,8 +60,8 @@ def test_a_secret_that_begins_in_what_was_seen_is_found(kept, key):
 
 def test_only_what_is_new_is_looked_at(monkeypatch):
     """Of a turn more, its bytes and a few before them; not those of the hundred kilobytes that were there."""
-    looked, runs = [], gate._runs
-    monkeypatch.setattr(gate, "_runs", lambda piece: looked.append(len(piece)) or runs(piece))
+    looked, there = [], gate._in
+    monkeypatch.setattr(gate, "_in", lambda piece, *more: looked.append(len(piece)) or there(piece, *more))
     seen = Gate(SECRETS)
     seen(line(words(1, 100_000)))
     first = sum(looked)

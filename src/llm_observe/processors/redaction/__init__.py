@@ -14,7 +14,7 @@ from llm_observe.processors.redaction.custom import custom, re2
 from llm_observe.processors.redaction.gate import Gate
 from llm_observe.processors.redaction.kinds import GROUPS, SECRETS, chosen
 from llm_observe.processors.redaction.scan import Finder, OutOfTime, Scanner, built_in, pseudonym
-from llm_observe.processors.redaction.walk import is_content, is_secret, names_a_secret, structures, walked
+from llm_observe.processors.redaction.walk import is_content, is_secret, names_one, walked
 from llm_observe.records import AnyRecord, Call
 from llm_observe.settings import Settings
 
@@ -72,12 +72,12 @@ class Redactor:
 
     def __call__(self, record: AnyRecord, encode: Callable[[AnyRecord], bytes]) -> tuple[AnyRecord, bytes]:
         """*record* as it may go out, and its bytes."""
-        plan = self._plan_of(record)
+        plan = self._plan_of(record) if self._routes else self._everywhere
         if self._closed_until and self.paused:
             record = stripped(record)
         line = encode(record)
         try:
-            if not self._has_to(record, line, plan):
+            if not (plan.open or plan.gate(line) or (plan.secrets and names_one(record))):
                 return record, line
             record = _Pass(self, plan).through(record)
         except Exception as error:  # ours, or a value of the application's that does what it likes when asked for its words
@@ -91,14 +91,7 @@ class Redactor:
         """Whether the user's rules failed so often that they are not asked for a while, and no content goes out."""
         return self._closed_until > self.now()
 
-    def _has_to(self, record: AnyRecord, line: bytes, plan: _Plan) -> bool:
-        if plan.open or plan.gate(line):
-            return True
-        return plan.secrets and any(map(names_a_secret, structures(record)))
-
     def _plan_of(self, record: AnyRecord) -> _Plan:
-        if not self._routes:
-            return self._everywhere
         scope = record.scope
         where = None if scope is None else scope.route or scope.name or record.name
         if where is not None:
@@ -180,7 +173,7 @@ class _Pass:
                     return DROPPED
                 if action == "pseudonym":
                     return self._stand_in(path.rpartition(".")[2], text)
-                scanner = Scanner(action, owner.key, self._tick)  # type: ignore[arg-type]
+                scanner = Scanner(action, owner.key, self._tick)  # type: ignore[arg-type] # what is none of the words above is a tuple of finders
                 break
         if secret and self._plan.secrets:
             return self._stand_in("secret", text)

@@ -21,6 +21,7 @@ class Seen:
 
     def __init__(self) -> None:
         self._lines: list[_Line] = []
+        self._bytes = 0
         self._repeated: list[_Line] = []  # of the line looked at now: those that it has nearly whole in it
 
     def new(self, line: bytes, start: int) -> list[tuple[int, int]]:
@@ -46,9 +47,11 @@ class Seen:
             return
         for known in self._repeated:
             self._lines.remove(known)
+            self._bytes -= len(known.line)
         self._lines.append(_Line(line[begin : begin + _SAME], line, begin))
-        while len(self._lines) > MOST or sum(len(known.line) for known in self._lines) > ROOM:
-            del self._lines[0]
+        self._bytes += len(line)
+        while len(self._lines) > MOST or self._bytes > ROOM:
+            self._bytes -= len(self._lines.pop(0).line)
 
 
 def _asked(line: bytes, start: int) -> int:

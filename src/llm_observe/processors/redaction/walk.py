@@ -1,7 +1,7 @@
 """Every text of a record, wherever it stands."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -41,19 +41,20 @@ def is_secret(name: object) -> bool:
     return found is not None and found.end() == len(bare)
 
 
-def structures(record: AnyRecord) -> Iterator[Any]:
-    """The values in *record* that have names of the application's own."""
-    if record.scope is not None and record.scope.tags:
-        yield record.scope.tags
-    if isinstance(record, Step):
-        yield record.attributes
+def names_one(record: AnyRecord) -> bool:
+    """Whether a text stands under a secret's name in a value of *record* that has names of the application's own."""
+    scope = record.scope
+    if scope is not None and scope.tags and names_a_secret(scope.tags):
+        return True
     if isinstance(record, Call):
         for messages in (record.input.messages, record.output.messages):
             for message in messages:
                 for part in message.parts:
                     where = _SAID.get(type(part))
-                    if where is not None:
-                        yield getattr(part, where)
+                    if where is not None and names_a_secret(getattr(part, where)):
+                        return True
+        return False
+    return isinstance(record, Step) and names_a_secret(record.attributes)
 
 
 def names_a_secret(value: Any, depth: int = DEEPEST) -> bool:

@@ -20,6 +20,8 @@ def through(record: AnyRecord, steps: Iterable[Processor], guard: Guard) -> AnyR
         except (Exception, SystemExit) as error:  # its words may quote the prompt
             guard.caught(error, f"the processor {_name(step)}", quoted=False)
             return stripped(record)
+        if seen is record:  # as nearly always
+            continue
         if seen is None:
             return None
         if not isinstance(seen, Record):

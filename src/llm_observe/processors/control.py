@@ -38,9 +38,12 @@ class Control:
         self._level, self._function, self._whole, self._caught = level, function, whole, caught
         self._routes = [(at(text), routes[text]) for text in sorted(routes, key=_particular, reverse=True)]
         self._unrouted = min([level, *routes.values()], key=LEVELS.index)
+        self._usual = level == LEVELS[-1] and not routes and function is None
 
     def decided(self, record: AnyRecord) -> AnyRecord:
         """*record* with the level of its content on it, where that is less than full."""
+        if self._usual and record.content is None:
+            return record
         level = self._of_route(record) if self._routes else self._level
         if record.content is not None:
             level = self._lower(level, record.content)

@@ -1,7 +1,8 @@
 """What a call cost: by the user's own prices, else by those of genai-prices."""
 
 import importlib.util
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -9,10 +10,12 @@ import msgspec
 
 from llm_observe.errors import SettingsError, missing
 from llm_observe.processors.charged import charged
+from llm_observe.processors.rates import UNKNOWN, Rates, catalogue_now, rates_of
 from llm_observe.records import Call, Cost
 
 _MILLION = 1_000_000
 MOST_UNKNOWN = 1024  # models without a price that are remembered
+MOST_RATES = 1024  # models, by provider and tier of service, whose price is
 _PROVIDERS = {  # our names for providers: genai-prices' own; one that is not here has no prices there
     "openai": "openai",
     "azure.ai.openai": "azure",
@@ -75,6 +78,9 @@ class Pricing:
         self.unpriced = 0
         self._own = [(pattern, _read(pattern, price)) for pattern, price in prices.items()] if wanted is not False else []
         self._unknown: set[tuple[str | None, str]] = set()
+        self._kept: dict[tuple[str | None, str, str | None], Rates] = {}
+        self._kept_of: object = None
+        self._catalogue: Callable[[], object] | None = None
         self._known = wanted is not False and importlib.util.find_spec("genai_prices") is not None
         if wanted and not self._known and not self._own:
             raise missing(ModuleNotFoundError("genai-prices", name="genai-prices"), extra="cost")
@@ -84,7 +90,9 @@ class Pricing:
         usage = call.usage
         if (usage.input_tokens is None and usage.output_tokens is None) or not (self._known or self._own):
             return call
-        cost = self._by_own(call) or (self._by_catalogue(call) if self._known else None)
+        cost = self._by_own(call) if self._own else None
+        if cost is None and self._known:
+            cost = self._by_catalogue(call)
         if cost is None:
             self.unpriced += 1
             return call
@@ -101,11 +109,10 @@ class Pricing:
         provider = _PROVIDERS.get(call.provider.name)
         if provider is None and not call.provider.guessed:
             return None
-        tier = call.response.service_tier
         for model in (call.response.model, call.request.model):
             if model and (provider, model) not in self._unknown:
                 try:
-                    return _priced(call, model, None if call.provider.guessed else provider, tier)
+                    return self._priced(call, model, None if call.provider.guessed else provider)
                 except LookupError:  # the catalogue looks through all it has, each time
                     if len(self._unknown) >= MOST_UNKNOWN:
                         self._unknown.clear()  # and an update of the prices gets its chance
@@ -114,43 +121,67 @@ class Pricing:
                     return None
         return None
 
+    def _priced(self, call: Call, model: str, provider: str | None) -> Cost:
+        """What genai-prices says.
 
-def _priced(call: Call, model: str, provider: str | None, tier: str | None) -> Cost:
-    """What genai-prices says.
+        :raises LookupError: where it does not know the model.
+        :raises ValueError: for counts that contradict each other: more cached than there were.
+        """
+        usage, tier = charged(call.usage), call.response.service_tier
+        asked, answered = usage.input_tokens or 0, usage.output_tokens or 0
+        read = usage.cache_read.input_tokens if usage.cache_read else 0
+        written = usage.cache_write.input_tokens if usage.cache_write else 0
+        if usage.audio is None and usage.image is None:
+            cost = self._rates(model, provider, tier, call.started_at).cost(asked, answered, read, written)
+            if cost is not None:
+                return cost
+        counts = {
+            "input_tokens": asked,
+            "output_tokens": answered,
+            "cache_read_tokens": read or None,
+            "cache_write_tokens": written or None,
+            "input_audio_tokens": usage.audio.input_tokens if usage.audio else None,
+            "output_audio_tokens": usage.audio.output_tokens if usage.audio else None,
+            "input_image_tokens": usage.image.input_tokens if usage.image else None,
+            "output_image_tokens": usage.image.output_tokens if usage.image else None,
+        }
+        known = {name: count for name, count in counts.items() if count is not None}
+        try:
+            price = _ask(known, {"service_tier": tier} if tier else None, model, provider, call.started_at)
+            cached = (
+                _ask({"input_tokens": read, "cache_read_tokens": read}, None, model, provider, call.started_at).input_price
+                if read
+                else None
+            )
+        except ArithmeticError as error:
+            raise ValueError(str(error)) from None
+        return Cost(
+            input=float(price.input_price),
+            output=float(price.output_price),
+            cached=None if cached is None else float(cached),
+            total=float(price.total_price),
+            currency="USD",
+        )
 
-    :raises LookupError: where it does not know the model.
-    :raises ValueError: for counts that contradict each other: more cached than there were.
-    """
-    from genai_prices import Usage as Counted
-    from genai_prices import calc_price
+    def _rates(self, model: str, provider: str | None, tier: str | None, at: datetime) -> Rates:
+        if self._catalogue is None:
+            self._catalogue = catalogue_now()
+        key, now = (provider, model, tier), self._catalogue()
+        if now is None:
+            return UNKNOWN
+        if now is not self._kept_of or len(self._kept) > MOST_RATES:
+            self._kept.clear()
+            self._kept_of = now
+        rates = self._kept.get(key)
+        if rates is None or rates.day != at.date():
+            rates = self._kept[key] = rates_of(lambda counts, context: _ask(counts, context, model, provider, at), tier, at)
+        return rates
 
-    usage = charged(call.usage)
-    read = usage.cache_read.input_tokens if usage.cache_read else 0
-    counted: dict[str, Any] = {
-        "input_tokens": usage.input_tokens or 0,
-        "output_tokens": usage.output_tokens or 0,
-        "cache_read_tokens": read or None,
-        "cache_write_tokens": (usage.cache_write.input_tokens or None) if usage.cache_write else None,
-        "input_audio_tokens": usage.audio.input_tokens if usage.audio else None,
-        "output_audio_tokens": usage.audio.output_tokens if usage.audio else None,
-        "input_image_tokens": usage.image.input_tokens if usage.image else None,
-        "output_image_tokens": usage.image.output_tokens if usage.image else None,
-    }
-    known = {name: count for name, count in counted.items() if count is not None}
-    when: dict[str, Any] = {"provider_id": provider, "genai_request_timestamp": call.started_at}
-    context = {"service_tier": tier} if tier else None
-    try:
-        price = calc_price(Counted(**known), model, price_context=context, **when)
-        cached = calc_price(Counted(input_tokens=read, cache_read_tokens=read), model, **when).input_price if read else None
-    except ArithmeticError as error:
-        raise ValueError(str(error)) from None
-    return Cost(
-        input=float(price.input_price),
-        output=float(price.output_price),
-        cached=None if cached is None else float(cached),
-        total=float(price.total_price),
-        currency="USD",
-    )
+
+def _ask(counts: dict[str, int], context: dict[str, str] | None, model: str, provider: str | None, at: datetime) -> Any:
+    from genai_prices import Usage, calc_price
+
+    return calc_price(Usage(**counts), model, provider_id=provider, genai_request_timestamp=at, price_context=context)
 
 
 def _read(pattern: str, price: str) -> _Price:

@@ -268,6 +268,15 @@ def test_across_a_gap_the_whole_events_on_both_sides_are_read(openai, events):
     assert {"output.messages": Cut(bytes=5000)} == decoded.truncated
 
 
+def test_an_event_that_no_room_is_enough_for(openai, events):
+    """An image, say: where nothing is whole on either side of the gap, nothing came at any time."""
+    lost = events(chunk("a" * 500))
+    decoded = decode(openai(b"", chunks=[lost[:99]], chunk_times=[10], tail=[lost[-99:]], tail_times=[20], response_size=5000))
+
+    assert ("", None, ()) == (text_of(decoded), decoded.first_chunk_at, decoded.response.chunk_gaps)
+    assert "response too long: middle left out" == decoded.wire.reason
+
+
 def test_across_a_gap_lines_may_end_in_cr_lf(openai, events):
     """The boundary is found all the same."""
     tail = events(chunk("z", "stop"), "[DONE]").replace(b"\n", b"\r\n")

@@ -189,7 +189,7 @@ def _either(header: float | None, body: float | None) -> float | None:
 
 def _chunks(body: Body) -> tuple[int | None, tuple[int, ...]]:
     """When the first chunk of the stream came, and the microseconds from each to the next."""
-    if not body.times or body.events is None:
+    if not body.times or not body.events:
         return None, ()
     events, times = body.events, body.times
     if events[-1] == DONE:

@@ -38,6 +38,18 @@ class Place(msgspec.Struct, frozen=True):
     is_call: bool = False
 
 
+class Whereabouts(msgspec.Struct, frozen=True, gc=False):
+    """A record's own place, span and all. ``sampled`` and ``content`` as they stand on a record: left out where they say nothing."""
+
+    trace_id: str
+    span_id: str
+    parent_id: str | None
+    sampled: bool | None
+    trace_state: str | None
+    instrumentation: str | None
+    content: str | None
+
+
 def place(span: Any) -> Place:
     """Where *span* is: one of any tracer's, or a place already."""
     if isinstance(span, Place):
@@ -71,7 +83,7 @@ def whereabouts(
     name: str,
     keeps: Keeps,
     content: str | None,
-) -> dict[str, Any]:
+) -> Whereabouts:
     """The trace, the span and its parent of what happened in *scope* below *around*, a span; or below *parent_id*.
 
     What has no *span_id* of its own yet shares that of a span that is a call. *keeps* is asked where nobody has decided yet on the trace.
@@ -82,15 +94,16 @@ def whereabouts(
         where = Place(scope.trace_id, sampled=scope.sampled, trace_state=scope.trace_state)
     else:
         where = Place(ids.trace())
-    found: dict[str, Any] = {
-        "trace_id": where.trace_id,
-        "sampled": None if decided(where, keeps, scope, name) else False,
-        "trace_state": where.trace_state,
-        "content": narrowed(None if scope is None else scope.content, content),
-    }
-    if span_id is None and where.is_call:
-        return {**found, "span_id": where.span_id, "parent_id": where.parent_id, "instrumentation": where.instrumentation}
-    return {**found, "span_id": span_id or ids.span(), "parent_id": parent_id or where.span_id}
+    theirs = span_id is None and where.is_call
+    return Whereabouts(
+        where.trace_id,
+        (where.span_id if theirs else span_id) or ids.span(),
+        where.parent_id if theirs else parent_id or where.span_id,
+        None if decided(where, keeps, scope, name) else False,
+        where.trace_state,
+        where.instrumentation if theirs else None,
+        narrowed(None if scope is None else scope.content, content),
+    )
 
 
 def decided(where: Place, keeps: Keeps, scope: "Scope | None", name: str) -> bool:

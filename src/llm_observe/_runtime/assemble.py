@@ -4,7 +4,7 @@ A call is emitted when it is settled: at once, unless it failed in a way that cl
 supersedes it, its context moves on to something else, its scope ends, or the retry window passes.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -39,7 +39,7 @@ from llm_observe.records import (
 )
 from llm_observe.wire import NO_ENDPOINTS, Endpoints, Unknown, decode
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+EPOCH, MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 MOST_PENDING, MOST_PENDING_BYTES = 10_000, 16 * 2**20
 
 
@@ -50,7 +50,7 @@ class Pending(msgspec.Struct):
     last: Captured
     decoded: Decoded
     attempts: tuple[Attempt, ...]
-    size: int  # bytes it keeps alive
+    size: int = 0  # bytes it keeps alive while it waits
 
 
 class Assembler:
@@ -74,7 +74,7 @@ class Assembler:
         self._pending: dict[int, Pending] = {}  # by serial of the last attempt, oldest first
         self._serials: dict[Scope, dict[int, None]] = {}  # of those attempts, by the scope that they are in, oldest first
         self._pending_bytes = 0
-        self._handlers: dict[type, Callable[..., Iterator[AnyRecord]]] = {
+        self._handlers: dict[type, Callable[..., Iterable[AnyRecord]]] = {
             Scope: self._request,
             StepEnded: self._step,
             Told: self._told,
@@ -91,7 +91,7 @@ class Assembler:
         """Attempts that wait for their retry."""
         return len(self._pending)
 
-    def records(self, item: object) -> Iterator[AnyRecord]:
+    def records(self, item: object) -> Iterable[AnyRecord]:
         """What *item* settles."""
         return self._handlers.get(type(item), self._exchange)(item)
 
@@ -122,7 +122,7 @@ class Assembler:
 
     # --- one kind of item each -----------------------------------------------------------------------------------
 
-    def _exchange(self, captured: Captured) -> Iterator[AnyRecord]:
+    def _exchange(self, captured: Captured) -> Iterable[AnyRecord]:
         try:
             exchange = captured.complete()
             decoded = decode(exchange, self._endpoints)
@@ -132,25 +132,35 @@ class Assembler:
         if isinstance(decoded, Unknown):
             self.ignored += 1
             captured.settled("")
-            return
-        found = Pending(captured, captured, decoded, (attempt(exchange, decoded),), captured.size)
-        if captured.previous in self._pending:
-            before = self._take(captured.previous)
-            if repeats(before.last.exchange, exchange):
-                self.folded += 1
-                found.first, found.attempts = before.first, before.attempts + found.attempts
-                captured.call_id = _id(found)
-                if before.last is not before.first:
-                    before.last.settled(captured.call_id)
-            else:
-                yield self._call(before)
-        if decoded.status == "error" and retryable(exchange, decoded.error.type if decoded.error else None):
-            self._pending[captured.serial] = found
-            if captured.scope is not None:
-                self._serials.setdefault(captured.scope, {})[captured.serial] = None
-            self._pending_bytes += found.size
+            return ()
+        found = Pending(captured, captured, decoded, (attempt(exchange, decoded),))
+        return self._folded(found) if captured.previous in self._pending else self._settled(found)
+
+    def _folded(self, found: Pending) -> Iterator[AnyRecord]:
+        """An attempt that another waits for: one call with it, or the end of its waiting."""
+        captured = found.last
+        before = self._take(captured.previous)
+        if repeats(before.last.exchange, captured.exchange):
+            self.folded += 1
+            found.first, found.attempts = before.first, before.attempts + found.attempts
+            captured.call_id = _id(found)
+            if before.last is not before.first:
+                before.last.settled(captured.call_id)
         else:
-            yield self._call(found)
+            yield self._call(before)
+        yield from self._settled(found)
+
+    def _settled(self, found: Pending) -> tuple[AnyRecord, ...]:
+        """The call that *found* ends; nothing where its client may still retry."""
+        captured, decoded = found.last, found.decoded
+        if decoded.status != "error" or not retryable(captured.exchange, decoded.error.type if decoded.error else None):
+            return (self._call(found),)
+        found.size = captured.size
+        self._pending[captured.serial] = found
+        if captured.scope is not None:
+            self._serials.setdefault(captured.scope, {})[captured.serial] = None
+        self._pending_bytes += found.size
+        return ()
 
     def _settle(self, item: Settle) -> Iterator[AnyRecord]:
         if item.serial == ALL:
@@ -201,18 +211,25 @@ class Assembler:
     def _step(self, step: StepEnded) -> Iterator[AnyRecord]:
         scope = step.scope
         status: Status = "cancelled" if step.cancelled else "error" if step.error_type else "ok"
+        where = whereabouts(
+            self.ids,
+            scope,
+            around=step.around,
+            parent_id=step.parent_id,
+            span_id=step.span_id,
+            name=step.name,
+            keeps=self._keeps,
+            content=step.content,
+        )
         yield Step(
             id=self.ids.record(step.started_ns),
-            **whereabouts(
-                self.ids,
-                scope,
-                around=step.around,
-                parent_id=step.parent_id,
-                span_id=step.span_id,
-                name=step.name,
-                keeps=self._keeps,
-                content=step.content,
-            ),
+            trace_id=where.trace_id,
+            span_id=where.span_id,
+            parent_id=where.parent_id,
+            sampled=where.sampled,
+            trace_state=where.trace_state,
+            instrumentation=where.instrumentation,
+            content=where.content,
             request_id=scope.request_id if scope else None,
             service=self.service,
             started_at=instant(step.started_ns),
@@ -235,27 +252,34 @@ class Assembler:
 
     def _call(self, settled: Pending) -> Call:
         first, last, decoded = settled.first.exchange, settled.last.exchange, settled.decoded
-        scope = settled.first.scope
+        scope, response = settled.first.scope, decoded.response
         if decoded.first_chunk_at is not None:
             response = msgspec.structs.replace(
-                decoded.response,
+                response,
                 time_to_first_chunk=(decoded.first_chunk_at - first.began) / 1e9,
                 time_to_first_content=None if decoded.first_content_at is None else (decoded.first_content_at - first.began) / 1e9,
             )
-            decoded = msgspec.structs.replace(decoded, response=response)
+        where = whereabouts(
+            self.ids,
+            scope,
+            around=settled.first.around,
+            parent_id=settled.first.parent_id,
+            span_id=settled.last.span_id,
+            name=decoded.operation.name,
+            keeps=self._keeps,
+            content=narrowed(settled.first.content, settled.last.content),
+        )
         call = call_of(
             decoded,
             id=_id(settled),
-            **whereabouts(
-                self.ids,
-                scope,
-                around=settled.first.around,
-                parent_id=settled.first.parent_id,
-                span_id=settled.last.span_id,
-                name=decoded.operation.name,
-                keeps=self._keeps,
-                content=narrowed(settled.first.content, settled.last.content),
-            ),
+            trace_id=where.trace_id,
+            span_id=where.span_id,
+            parent_id=where.parent_id,
+            sampled=where.sampled,
+            trace_state=where.trace_state,
+            instrumentation=where.instrumentation,
+            content=where.content,
+            response=response,
             request_id=scope.request_id if scope else None,
             service=self.service,
             started_at=settled.attempts[0].started_at,
@@ -284,7 +308,7 @@ def _id(found: Pending) -> str:
 
 def instant(wall_ns: int) -> datetime:
     """*wall_ns* nanoseconds since the epoch as UTC, to the microsecond."""
-    return EPOCH + timedelta(microseconds=wall_ns // 1000)
+    return EPOCH + MICROSECOND * (wall_ns // 1000)
 
 
 def attempt(exchange: Exchange, decoded: Decoded) -> Attempt:

@@ -2,12 +2,14 @@
 
 import itertools
 import random
+import struct
 import time
 from collections.abc import Callable
 
 import msgspec
 
 _random = random.Random()  # noqa: S311 - ids and jitter, no secrets
+_halves = struct.Struct(">QQ").pack
 
 
 class Serials:
@@ -62,11 +64,10 @@ def call_id(wall_ns: int, serial: int) -> str:
 
     The serial is spread over all digits, so that two calls in a row do not look alike.
     """
-    return _uuid7(wall_ns, serial * 0x9E3779B97F4A7C15 % 2**60)
+    return _uuid7(wall_ns, serial * 0x9E3779B97F4A7C15 & (1 << 60) - 1)
 
 
 def _uuid7(wall_ns: int, rest: int) -> str:
     milliseconds, nanoseconds = divmod(wall_ns, 1_000_000)
-    value = (milliseconds << 80) | (0x7000 | (nanoseconds << 12) // 1_000_000) << 64 | 0x8 << 60 | rest
-    text = f"{value:032x}"
+    text = _halves(milliseconds << 16 | 0x7000 | (nanoseconds << 12) // 1_000_000, 0x8 << 60 | rest).hex()
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

@@ -32,17 +32,24 @@ from llm_observe.records import (
 
 def told_call(told: Told, ids: Ids, started_at: datetime, *, service: str | None, scope: ScopeInfo | None, keeps: Keeps) -> Call:
     """The record of *told*."""
-    where, output = told.scope, told.output
+    within, output = told.scope, told.output
     model, provider, named = word(told.model), word(told.provider), word(told.operation)
     usage = {name: count for name, given in told.usage.items() if (count := _count(given)) is not None}
     inputs = messages(told.input, role="user")
     name = f"{named} {model}"
+    where = whereabouts(
+        ids, within, around=told.around, parent_id=told.parent_id, span_id=told.span_id, name=name, keeps=keeps, content=told.content
+    )
     return Call(
         id=told.id,
-        **whereabouts(
-            ids, where, around=told.around, parent_id=told.parent_id, span_id=told.span_id, name=name, keeps=keeps, content=told.content
-        ),
-        request_id=where.request_id if where else None,
+        trace_id=where.trace_id,
+        span_id=where.span_id,
+        parent_id=where.parent_id,
+        sampled=where.sampled,
+        trace_state=where.trace_state,
+        instrumentation=where.instrumentation,
+        content=where.content,
+        request_id=within.request_id if within else None,
         service=service,
         started_at=started_at,
         duration=(told.ended - told.began) / 1e9,

@@ -1,7 +1,6 @@
 """A call's record, and the wire's half of it."""
 
 from datetime import datetime
-from typing import Any
 
 import msgspec
 
@@ -112,15 +111,47 @@ class Call(Record, tag="call", frozen=True, kw_only=True):
     truncated: dict[str, Cut] = msgspec.field(default_factory=dict)
 
 
-def call_of(decoded: Decoded, **own: Any) -> Call:
-    """The call that *decoded* tells of, with its *own* ids, times and attempts.
+def call_of(
+    decoded: Decoded,
+    *,
+    id: str,
+    trace_id: str,
+    span_id: str,
+    started_at: datetime,
+    duration: float,
+    attempts: tuple[Attempt, ...],
+    response: CallResponse | None = None,
+    parent_id: str | None = None,
+    request_id: str | None = None,
+    service: str | None = None,
+    scope: ScopeInfo | None = None,
+    sampled: bool | None = None,
+    trace_state: str | None = None,
+    instrumentation: str | None = None,
+    content: str | None = None,
+) -> Call:
+    """The call that *decoded* tells of, with ids, times and attempts of its own; with *response* where that knows more.
 
     What the wire said nothing of is left at the record's defaults, so that it is not written at all.
     """
-    operation, request = decoded.operation, decoded.request
-    response, usage, asked, answered, tool = decoded.response, decoded.usage, decoded.input, decoded.output, decoded.tool
+    operation, request, usage = decoded.operation, decoded.request, decoded.usage
+    asked, answered, tool = decoded.input, decoded.output, decoded.tool
+    response = response or decoded.response
     model = request.model
     return Call(
+        id=id,
+        trace_id=trace_id,
+        span_id=span_id,
+        started_at=started_at,
+        duration=duration,
+        parent_id=parent_id,
+        request_id=request_id,
+        service=service,
+        scope=scope,
+        sampled=sampled,
+        trace_state=trace_state,
+        instrumentation=instrumentation,
+        content=content,
         name=f"{operation.name} {model}" if model else operation.name,
         operation=operation,
         provider=decoded.provider,
@@ -138,6 +169,6 @@ def call_of(decoded: Decoded, **own: Any) -> Call:
         prompt=decoded.prompt,
         embeddings=decoded.embeddings,
         error=decoded.error,
+        attempts=attempts,
         truncated=decoded.truncated,
-        **own,
     )

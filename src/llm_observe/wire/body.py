@@ -19,6 +19,7 @@ from llm_observe.wire.jsonstream import Elements, Lines
 
 GAP = "response too long: middle left out"
 
+_BOM = b"\xef\xbb\xbf"
 _FIELDS = (b"data:", b"event:", b"id:", b"retry:", b":")
 _FRAMES = "application/vnd.amazon.eventstream"
 _LINES = ("application/x-ndjson", "application/ndjson", "application/jsonl", "application/stream+json")
@@ -58,17 +59,19 @@ def body_of(exchange: Exchange, *, arrays: bool = False) -> Body:
     data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     content_type = exchange.response_headers.get("content-type", "").lower()
-    if _is_frames(data, content_type):
-        framing = EventStream()
-        events, times = _fed(framing, pieces, exchange.chunk_times)
-        if gap:
-            events, times = events + EventStream(behind_gap=True).feed(b"" if chain else b"".join(exchange.tail)), times[:1]
-        return Body(events=events, times=times, reason=reason or framing.problem, lacking=lacking)
-    if _is_events(data, content_type):
-        events, times = _events(data, pieces, exchange.chunk_times)
-        if gap:
-            events, times = _across_gap(data, [] if chain else exchange.tail), times[:1]
-        return Body(events=events, times=times, reason=reason, lacking=lacking)
+    opening = data[:64].removeprefix(_BOM).lstrip()
+    if not opening.startswith((b"{", b"[", b"<")):  # frames begin with their length: none has so many bytes
+        if content_type.startswith(_FRAMES) or eventstream.begins(data):
+            framing = EventStream()
+            events, times = _fed(framing, pieces, exchange.chunk_times)
+            if gap:
+                events, times = events + EventStream(behind_gap=True).feed(b"" if chain else b"".join(exchange.tail)), times[:1]
+            return Body(events=events, times=times, reason=reason or framing.problem, lacking=lacking)
+        if content_type.startswith("text/event-stream") or opening.startswith(_FIELDS):
+            events, times = _events(data, pieces, exchange.chunk_times)
+            if gap:
+                events, times = _across_gap(data, [] if chain else exchange.tail), times[:1]
+            return Body(events=events, times=times, reason=reason, lacking=lacking)
     if arrays and data[:64].lstrip().startswith(b"["):
         return _framed(Elements(), pieces, exchange.chunk_times, reason=reason, lacking=lacking or gap)
     if content_type.startswith(_LINES):
@@ -89,19 +92,6 @@ def body_of(exchange: Exchange, *, arrays: bool = False) -> Body:
 def _of_ends(front: bytes, back: bytes) -> Any:
     """What both ends of an object say, where its own end is there: else it may have been broken off."""
     return (ends.document(front, back) or MALFORMED) if back.rstrip().endswith(b"}") else MALFORMED
-
-
-def _is_frames(data: bytes, content_type: str) -> bool:
-    if content_type.startswith(_FRAMES) and not data[:64].lstrip().startswith((b"{", b"[", b"<")):
-        return True
-    return eventstream.begins(data)
-
-
-def _is_events(data: bytes, content_type: str) -> bool:
-    head = data[:64].removeprefix(b"\xef\xbb\xbf").lstrip()
-    if head.startswith((b"{", b"[", b"<")):
-        return False
-    return content_type.startswith("text/event-stream") or head.startswith(_FIELDS)
 
 
 def _is_lines(data: bytes) -> bool:

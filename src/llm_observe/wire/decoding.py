@@ -21,7 +21,6 @@ from llm_observe.records import (
     Message,
     Operation,
     Output,
-    Server,
     Status,
     Tool,
     Wire,
@@ -101,10 +100,10 @@ def _answer(form: Format, exchange: Exchange) -> tuple[Body, Answer]:
 def _decoded(exchange: Exchange, spoken: Spoken, asked: Asked, body: Body, answer: Answer, reason: str | None) -> Decoded:
     error = failure(exchange, body, answer)
     complete = None if body.lacking and not answer.complete else answer.complete
-    reasons = answer.mapped
+    raw, reasons = answer.reasons, answer.mapped
     if reasons is None:
-        given = complete is False or any(answer.reasons)  # else a server that gives none
-        reasons = tuple(map(_reason, answer.reasons)) if given else ()
+        given = complete is False or any(raw)  # else a server that gives none
+        reasons = tuple(map(_reason, raw)) if given else ()
     messages = tuple(
         [
             Message(role=role, parts=parts, finish_reason=reasons[n] if n < len(reasons) else None)
@@ -115,22 +114,22 @@ def _decoded(exchange: Exchange, spoken: Spoken, asked: Asked, body: Body, answe
     first_chunk_at, gaps = _chunks(body) if body.times else (None, ())
     dimension = asked.dimension or answer.dimension
     return Decoded(
-        operation=Operation(name=asked.operation or spoken.format.operation),
+        operation=Operation(name=asked.operation) if asked.operation else spoken.operation,
         provider=spoken.provider,
         wire=Wire(
             format=spoken.name,
             client=exchange.client or None,
             status_code=exchange.status_code,
-            finish_reasons=tuple([raw for raw in answer.reasons if raw is not None]),
+            finish_reasons=raw if None not in raw else tuple([one for one in raw if one is not None]),  # type: ignore[arg-type]  # none is None
             complete=complete,
             end=exchange.end,
             reason=reason,
-            request_size=_request_size(exchange),
-            response_size=_response_size(exchange),
+            request_size=exchange.request_size or _request_size(exchange),
+            response_size=exchange.response_size or _response_size(exchange),
             chunk_count=None if gap or "response" in exchange.shed else len(exchange.chunks),
         ),
         status=_status(exchange, error, complete=complete),
-        server=Server(address=encodable(exchange.host) or "", port=exchange.port) if exchange.host else None,
+        server=spoken.server,
         request=asked.request,
         response=CallResponse(
             id=answer.id,

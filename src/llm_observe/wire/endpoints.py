@@ -53,15 +53,15 @@ class Endpoints:
         named = {name: form for form in reversed(formats) for name in (*form.dialects.values(), form.name) if form.method == "POST"}
         rows = [_row(address, meaning, named) for address, meaning in table.items()]
         # The most particular first: a whole address before a base, a host before any host.
-        self._rows = sorted(rows, key=lambda row: (len(row.path), row.port is not None, not row.host.startswith("*")), reverse=True)
+        self.rows = sorted(rows, key=lambda row: (len(row.path), row.port is not None, not row.host.startswith("*")), reverse=True)
 
     def __bool__(self) -> bool:
-        return bool(self._rows)
+        return bool(self.rows)
 
     @property
     def paths(self) -> tuple[str, ...]:
         """The paths of calls that no format of ours ends in."""
-        return tuple(row.path for row in self._rows if row.format is not None)
+        return tuple(row.path for row in self.rows if row.format is not None)
 
     def format_of(self, exchange: Exchange) -> Endpoint | None:
         """The row that says what the exchange speaks, or that it is to be left alone."""
@@ -74,7 +74,7 @@ class Endpoints:
 
     def _first(self, exchange: Exchange, fits: Callable[[Endpoint], bool]) -> Endpoint | None:
         host, path = exchange.host.lower().rstrip("."), exchange.path.partition("?")[0].partition("#")[0]
-        return next((row for row in self._rows if fits(row) and row.at(host, exchange.port, path)), None)
+        return next((row for row in self.rows if fits(row) and row.at(host, exchange.port, path)), None)
 
 
 def _row(address: str, meaning: str, named: Mapping[str, Format]) -> Endpoint:

@@ -11,12 +11,12 @@ from typing import Any
 
 import msgspec
 
-from llm_observe.records import Exchange, Provider
+from llm_observe.records import Exchange, Operation, Provider, Server
 from llm_observe.wire import anthropic, bedrock, cohere, ends, gemini, ollama, openai
 from llm_observe.wire.encoding import Chain
 from llm_observe.wire.endpoints import Endpoints
 from llm_observe.wire.format import Format
-from llm_observe.wire.jsonio import MALFORMED, load
+from llm_observe.wire.jsonio import MALFORMED, encodable, load
 from llm_observe.wire.provider import provider_of
 
 FORMATS: tuple[Format, ...] = (*ollama.FORMATS, *openai.FORMATS, *anthropic.FORMATS, *gemini.FORMATS, *bedrock.FORMATS, *cohere.FORMATS)
@@ -63,12 +63,14 @@ def look_for(paths: Iterable[str]) -> None:
     _words.update(map(_last_word, paths))
 
 
-class Spoken(msgspec.Struct, frozen=True, kw_only=True):
-    """What an exchange speaks: the row, the name its brand of it goes by, and with whom."""
+class Spoken(msgspec.Struct, frozen=True, gc=False):
+    """What an exchange speaks: the row, the name its brand of it goes by, with whom and where, and to what end."""
 
     format: Format
     name: str
     provider: Provider
+    server: Server | None
+    operation: Operation
 
 
 NO_ENDPOINTS = Endpoints({}, FORMATS)
@@ -93,26 +95,41 @@ def request_document(exchange: Exchange) -> Any:
 def matched(exchange: Exchange, body: Any, endpoints: Endpoints = NO_ENDPOINTS) -> Spoken | None:
     """What the exchange speaks, or None where it is no model call; *body* is the request's. The user's own *endpoints* come first."""
     own = named = None
-    if endpoints:
+    if endpoints.rows:
         own, named = endpoints.format_of(exchange), endpoints.provider_of(exchange)
-    form = _form(exchange, body, named) if own is None else own.format
-    if form is None:
-        return None
-    provider = Provider(name=named) if named else provider_of(exchange.host, exchange.port, exchange.path, home=form.home)
-    return Spoken(format=form, name=own.name if own and own.name else form.dialects.get(provider.name, form.name), provider=provider)
+    if own is not None and own.format is not None:
+        spoken: Spoken | None = _spoken(own.format, exchange.host, exchange.port, exchange.path)
+    else:
+        spoken = None if own is not None else _first(exchange, body, named)
+    if spoken is None or (own is None and named is None):
+        return spoken
+    provider = Provider(name=named) if named else spoken.provider
+    name = own.name if own and own.name else spoken.format.dialects.get(provider.name, spoken.format.name)
+    return msgspec.structs.replace(spoken, name=name, provider=provider)
 
 
-def _form(exchange: Exchange, body: Any, named: str | None) -> Format | None:
+def _first(exchange: Exchange, body: Any, named: str | None) -> Spoken | None:
     """The first row that fits. Where the user names the format's own home, the body need not agree."""
-    for row in _rows_at(exchange.method, exchange.path):
-        form = FORMATS[row]
+    for spoken in _at(exchange.method, exchange.host, exchange.port, exchange.path):
+        form = spoken.format
         if form.agrees is None or form.home == named or form.agrees(body, exchange):
-            return form
+            return spoken
     return None
 
 
-@lru_cache(maxsize=1024)
-def _rows_at(method: str, path: str) -> tuple[int, ...]:
-    """The rows of the table whose address this is. An application calls few."""
-    path = path.partition("?")[0].partition("#")[0]
-    return tuple(row for row, form in enumerate(FORMATS) if form.method == method and form.at(path))
+@lru_cache(maxsize=1024)  # an application calls few
+def _at(method: str, host: str, port: int | None, path: str) -> tuple[Spoken, ...]:
+    """What may be spoken at this address, by the rows of the table."""
+    plain = path.partition("?")[0].partition("#")[0]
+    return tuple(_spoken(form, host, port, path) for form in FORMATS if form.method == method and form.at(plain))
+
+
+def _spoken(form: Format, host: str, port: int | None, path: str) -> Spoken:
+    provider = provider_of(host, port, path, home=form.home)
+    return Spoken(
+        format=form,
+        name=form.dialects.get(provider.name, form.name),
+        provider=provider,
+        server=Server(address=encodable(host) or "", port=port) if host else None,
+        operation=Operation(name=form.operation),
+    )

@@ -11,15 +11,12 @@ from typing import Any
 from llm_observe.records import AnyPart, Error, Exchange
 from llm_observe.wire.answer import Answer, Asked, error_of, unread_reason
 from llm_observe.wire.jsonio import Document, items, mapping, text
-from llm_observe.wire.openai.chunk import all_usual, usual
 from llm_observe.wire.openai.parameters import call_request, output_form
 from llm_observe.wire.openai.parts import message_of, output_parts, sources_of
 from llm_observe.wire.openai.stream import Stream
 from llm_observe.wire.openai.tools import tool_definitions
 from llm_observe.wire.openai.usage import time_of, usage_of
 from llm_observe.wire.provider import known_host, provider_of
-
-_RUN = 32  # events that are read at once where all of them are usual
 
 
 def agrees(body: Any, exchange: Exchange) -> bool:
@@ -64,16 +61,7 @@ def answered(document: Any, exchange: Exchange) -> Answer:
 def streamed(events: Sequence[bytes], exchange: Exchange) -> Answer:
     """A stream: ``data: [DONE]`` ends it, or a finish reason for every choice."""
     stream = Stream()
-    for start in range(0, len(events), _RUN):
-        run = events[start : start + _RUN]
-        if chunks := all_usual(run):
-            stream.say(chunks, start)
-        else:
-            for place, event in enumerate(run, start):
-                if chunk := usual(event):
-                    stream.say((chunk,), place)
-                else:
-                    stream.add(event, place)
+    stream.read(events)
     ordered = [stream.choices[index] for index in sorted(stream.choices)]
     sources = sources_of(stream.said)
     return _answer(

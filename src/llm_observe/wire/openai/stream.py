@@ -1,19 +1,21 @@
 """A Chat Completions stream, folded: what its chunks say, choice by choice."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 from llm_observe.records import Error
 from llm_observe.wire.answer import error_of
 from llm_observe.wire.jsonio import MALFORMED, Document, items, load
-from llm_observe.wire.openai.chunk import Chunk
+from llm_observe.wire.openai.alike import FEW, joined
 from llm_observe.wire.openai.fold import Folded
 
 DONE = b"[DONE]"
 
-_LAST = (  # members of a chunk of which the last one counts
-    *("usage", "x_groq", "timings", "service_tier", "system_fingerprint"),
-    *("citations", "search_results"),
+_RUN = 256  # events that are looked at together
+_STEP = 32  # events that are read, at most, before it is tried again whether the next are alike
+
+_LAST = frozenset(  # members of a chunk of which the last one counts
+    {"usage", "x_groq", "timings", "service_tier", "system_fingerprint", "citations", "search_results"}
 )
 
 
@@ -31,33 +33,22 @@ class Stream:
         self.done, self.unread = False, 0
         self.first_content: int | None = None
 
-    def say(self, chunks: Iterable[Chunk], start: int) -> None:
-        """:meth:`add` for usual chunks in a row, the first of them at the place *start*. Most of a stream goes through here."""
-        said_id, model, first = self.id, self.model, self.first_content
-        for place, chunk in enumerate(chunks, start):
-            if not said_id:
-                said_id = chunk.id
-            if not model:
-                model = chunk.model
-            if chunk.system_fingerprint:
-                self.said["system_fingerprint"] = chunk.system_fingerprint
-            if chunk.service_tier:
-                self.said["service_tier"] = chunk.service_tier
-            (choice,) = chunk.choices
-            delta = choice.delta
-            content, thought = delta.content, delta.reasoning_content
-            folded = self.choices.get(choice.index)
-            if folded is None:
-                folded = self.choices[choice.index] = Folded()
-            if content is not None:
-                folded.text.append(content)
-            if thought:
-                folded.reasoning.append(thought)
-            if first is None and (content or thought):
-                first = place
-        self.id, self.model, self.first_content = said_id, model, first
+    def read(self, events: Sequence[bytes]) -> None:
+        """All the events: those that are alike at once, the others one by one."""
+        place, step, end = 0, 1, len(events)
+        while end - place >= FEW:
+            if found := joined(events[place : place + _RUN]):
+                event, count = found
+                self._add(event, place)
+                place, step = place + count, 1
+            else:
+                for at in range(place, min(place + step, end)):
+                    self._add(events[at], at)
+                place, step = place + step, min(2 * step, _STEP)
+        for at in range(place, end):
+            self._add(events[at], at)
 
-    def add(self, event: bytes, place: int) -> None:
+    def _add(self, event: bytes, place: int) -> None:
         """One more event, of any kind."""
         if event == DONE:
             self.done = True
@@ -69,8 +60,8 @@ class Stream:
             return
         self.id = self.id or chunk.get("id")
         self.model = self.model or chunk.get("model")
-        for name in _LAST:
-            if member := chunk.get(name):
+        for name in _LAST.intersection(chunk):
+            if member := chunk[name]:
                 self.said[name] = member
         if "error" in chunk or chunk.get("object") == "error":
             self.error = self.error or error_of(chunk)

@@ -29,7 +29,7 @@ class _Plan(NamedTuple):
     """What is looked for in the records of a route."""
 
     finders: tuple[Finder, ...]
-    gate: Gate
+    gate: Callable[[bytes], bool]
     open: bool  # every record has to be gone through
     secrets: bool  # what stands under a secret's name is one
 
@@ -104,7 +104,7 @@ class Redactor:
         kinds = chosen(_names(where, names))
         finders = (*self._ready(kinds), *(self._own if _names(where, names) != ["none"] else ()))
         wide = bool(self.fields or self.call or len(finders) > len(kinds))
-        return _Plan(finders, Gate(kinds, self.rest), wide, SECRETS[0] in kinds)
+        return _Plan(finders, Gate(kinds, self.rest).__call__, wide, SECRETS[0] in kinds)
 
     def _ready(self, kinds: Iterable[Any]) -> list[Finder]:
         return [built_in(kind, re if kind in _SECRET or self._linear is None else self._linear) for kind in kinds]

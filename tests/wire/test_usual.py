@@ -105,6 +105,65 @@ def test_a_chunk_that_is_damaged_is_not_taken_for_one_of_the_others(events, data
     assert chat.streamed(events, None) == one_by_one(events)
 
 
+falsy = st.sampled_from([None, "", [], {}, 0])
+calls = st.lists(
+    st.sampled_from([{"id": "a", "function": {"name": "f", "arguments": "{}"}}, {"custom": {"name": "g", "input": "x"}}, 1]), max_size=2
+)
+messages_ = st.fixed_dictionaries(
+    {},
+    optional={
+        "role": falsy | st.sampled_from(["user", "assistant", "tool", "function"]),
+        "content": falsy | st.sampled_from(["x", ["y"], [{"type": "text", "text": "z"}], {"a": 1}, 1]),
+        "tool_calls": falsy | calls,
+        **dict.fromkeys(("refusal", "reasoning", "annotations", "audio", "images", "executed_tools", "function_call", "context"), falsy),
+        "name": falsy | st.just("n"),
+    },
+)
+numbers = st.sampled_from([None, 0, 3, 3.0, "3", True])
+details = falsy | st.fixed_dictionaries(
+    {}, optional=dict.fromkeys(("cached_tokens", "cache_write_tokens", "reasoning_tokens", "text_tokens", "audio_tokens"), numbers)
+)
+counts = st.fixed_dictionaries(
+    {},
+    optional={
+        **dict.fromkeys(("prompt_tokens", "completion_tokens", "total_tokens"), numbers),
+        **dict.fromkeys(("prompt_tokens_details", "completion_tokens_details"), details),
+    },
+)
+
+
+@given(st.lists(messages_, max_size=3), counts)
+def test_a_chat_says_the_same_with_members_that_say_nothing(given_messages, given_counts):
+    """They have it read the long way: a member that nobody knows, rare ones that are empty."""
+    choices = [{"message": message, "finish_reason": "stop"} for message in given_messages]
+    longer = [{**choice, "message": {"unheard_of": 1, **choice["message"]}} for choice in choices]
+    rare = dict.fromkeys(("cached_tokens", "reasoning_tokens", "prompt_token_details", "citation_tokens"))
+
+    assert chat.answered({"choices": choices, "usage": given_counts}, None) == chat.answered(
+        {
+            "choices": longer,
+            "usage": given_counts and {**given_counts, **rare},
+            "error": None,
+            "citations": None,
+            "timings": None,
+            "x_groq": None,
+        },
+        None,
+    )
+
+
+@given(st.lists(messages_, max_size=3), st.fixed_dictionaries({}, optional=dict.fromkeys(("temperature", "max_tokens", "stream"), numbers)))
+def test_a_request_says_the_same_with_members_that_say_nothing(given_messages, parameters):
+    """They have it read the long way: a member that nobody knows, rare ones that are empty."""
+    body = {"model": "m", "messages": given_messages, **parameters}
+    longer = {**body, "messages": [{"unheard_of": 1, **message} for message in given_messages]}
+    rare = dict.fromkeys(
+        ("seed", "top_p", "stop", "n", "reasoning", "previous_response_id", "tools", "functions", "response_format", "modalities")
+    )
+
+    assert chat.asked(body, None) == chat.asked(longer | rare, None)
+
+
 @given(st.lists(blocks, max_size=6))
 def test_a_piece_of_a_block_says_the_same_either_way(documents):
     """A member that nobody knows has it read the long way, and changes nothing."""

@@ -15,7 +15,7 @@ from llm_observe.wire.openai.parameters import call_request, output_form
 from llm_observe.wire.openai.parts import message_of, output_parts, sources_of
 from llm_observe.wire.openai.stream import Stream
 from llm_observe.wire.openai.tools import tool_definitions
-from llm_observe.wire.openai.usage import time_of, usage_of
+from llm_observe.wire.openai.usage import counts_of, time_of, usage_of
 from llm_observe.wire.provider import known_host, provider_of
 
 
@@ -46,15 +46,19 @@ def asked(body: Any, exchange: Exchange) -> Asked:
 
 def answered(document: Any, exchange: Exchange) -> Answer:
     """A plain answer."""
-    document = _unwrapped(document)
-    error = error_of(document)
+    if type(document) is not dict or "choices" not in document:
+        document = _unwrapped(document)
+    error = error_of(document) if "error" in document or document.get("object") == "error" else None
     sources = sources_of(document)
     choices, reasons = [], []
-    for choice in items(document.get("choices")):
-        message = _message(mapping(choice))
+    for choice in map(mapping, items(document.get("choices"))):
+        message = choice.get("message")
+        if type(message) is not dict:  # of the legacy kind
+            message = {"role": "assistant", "content": choice.get("text")}
         choices.append((text(message.get("role")) or "assistant", output_parts(message, sources)))
-        reasons.append(text(mapping(choice).get("finish_reason")))
-        error = error or error_of(choice)
+        reasons.append(text(choice.get("finish_reason")))
+        if "error" in choice:
+            error = error or error_of(choice)
     return _answer(document, choices=tuple(choices), reasons=tuple(reasons), error=error)
 
 
@@ -86,27 +90,22 @@ def _answer(
     first_content: int | None = None,
 ) -> Answer:
     """An answer of what stands beside the choices."""
+    counts = counts_of(document)
     return Answer(
         id=text(document.get("id")),
         model=text(document.get("model")),
-        service_tier=text(document.get("service_tier")),
-        system_fingerprint=text(document.get("system_fingerprint")),
+        service_tier=text(document["service_tier"]) if "service_tier" in document else None,
+        system_fingerprint=text(document["system_fingerprint"]) if "system_fingerprint" in document else None,
         choices=choices,
         reasons=reasons,
-        usage=usage_of(document),
+        usage=usage_of(document, counts),
         error=error,
         complete=complete,
         reason=reason,
-        request_id=text(mapping(document.get("x_groq")).get("id")),
+        request_id=text(mapping(document["x_groq"]).get("id")) if "x_groq" in document else None,
         first_content=first_content,
-        processing_time=time_of(document),
+        processing_time=time_of(document, counts),
     )
-
-
-def _message(choice: Document) -> Document:
-    """A choice's message; of the legacy kind, its text."""
-    message = choice.get("message")
-    return message if type(message) is dict else {"role": "assistant", "content": choice.get("text")}
 
 
 def _unwrapped(document: Any) -> Document:

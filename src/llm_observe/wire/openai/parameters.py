@@ -13,29 +13,31 @@ _RARE = frozenset(  # what is looked for beside model, stream, max_tokens and te
 
 def call_request(body: Document, exchange: Exchange) -> CallRequest:
     """What was asked for. Each name means the same wherever it is met, so all are looked for in any request."""
-    if _RARE.isdisjoint(body) and (model := text(body.get("model"))):
+    model = text(body.get("model"))
+    stream = True if body.get("stream") is True else None
+    temperature = number(body["temperature"]) if "temperature" in body else None
+    if model and _RARE.isdisjoint(body):
         return CallRequest(
-            model=model,
-            stream=True if body.get("stream") is True else None,
-            max_tokens=integer(body.get("max_tokens")),
-            temperature=number(body.get("temperature")),
+            model=model, stream=stream, max_tokens=integer(body["max_tokens"]) if "max_tokens" in body else None, temperature=temperature
         )
-    previous = text(body.get("previous_response_id"))
-    level = text(body.get("reasoning_effort")) or text(mapping(body.get("reasoning")).get("effort"))
+    previous = text(body["previous_response_id"]) if "previous_response_id" in body else None
+    level = None
+    if "reasoning_effort" in body or "reasoning" in body:
+        level = text(body.get("reasoning_effort")) or text(mapping(body.get("reasoning")).get("effort"))
     return CallRequest(
-        model=text(body.get("model")) or text(body.get("agent_id")) or deployment(exchange.path),
-        stream=True if body.get("stream") is True else None,
+        model=model or text(body.get("agent_id")) or deployment(exchange.path),
+        stream=stream,
         max_tokens=_first(body, "max_completion_tokens", "max_tokens", "max_output_tokens"),
-        temperature=number(body.get("temperature")),
-        top_p=number(body.get("top_p")),
-        top_k=integer(body.get("top_k")),
-        frequency_penalty=number(body.get("frequency_penalty")),
-        presence_penalty=number(body.get("presence_penalty")),
-        stop_sequences=_stop(body.get("stop")),
+        temperature=temperature,
+        top_p=number(body["top_p"]) if "top_p" in body else None,
+        top_k=integer(body["top_k"]) if "top_k" in body else None,
+        frequency_penalty=number(body["frequency_penalty"]) if "frequency_penalty" in body else None,
+        presence_penalty=number(body["presence_penalty"]) if "presence_penalty" in body else None,
+        stop_sequences=_stop(body["stop"]) if "stop" in body else (),
         seed=_first(body, "seed", "random_seed"),
         choice=None if (n := integer(body.get("n"))) is None or n == 1 else Choice(count=n),
         reasoning=ReasoningRequest(level=level) if level else None,
-        service_tier=text(body.get("service_tier")),
+        service_tier=text(body["service_tier"]) if "service_tier" in body else None,
         previous_response=PreviousResponse(id=previous) if previous else None,
     )
 

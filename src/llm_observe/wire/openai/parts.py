@@ -1,5 +1,6 @@
 """Messages of the Chat Completions kind, and their calls."""
 
+from itertools import compress
 from typing import Any
 
 from llm_observe.records import (
@@ -18,15 +19,21 @@ from llm_observe.wire.jsonio import Document, items, load_argument, mapping, tex
 from llm_observe.wire.media import blob, scrubbed
 from llm_observe.wire.openai.content import cited, content_parts, part_of, plain_of
 
+_PLAIN = frozenset({"role", "name", "content", "tool_calls"})  # what nearly all messages say
+
 
 def message_of(message: Document) -> Message:
     """One message of the request, its role as it was sent."""
-    role = text(message.get("role")) or ""
-    name = text(message["name"]) if "name" in message else None
-    if role in {"tool", "function"}:
-        response = plain_of(message.get("content"))
-        return Message(role=role, parts=(ToolCallResponse(id=text(message.get("tool_call_id")), response=response),), name=name)
-    return Message(role=role, parts=output_parts(message), name=name)
+    role, content = message.get("role"), message.get("content")
+    if type(role) is not str:
+        role = ""
+    if role == "tool" or role == "function":  # noqa: PLR1714  # a comparison less, and there may be hundreds
+        parts: tuple[AnyPart, ...] = (ToolCallResponse(id=text(message.get("tool_call_id")), response=plain_of(content)),)
+    elif len(message) == 2 and role and type(content) is str and content:
+        return Message(role=role, parts=(Text(content=content),))  # by far the most frequent
+    else:
+        parts = output_parts(message)
+    return Message(role=role, parts=parts, name=text(message["name"]) if "name" in message else None)
 
 
 def output_parts(message: Document, sources: tuple[object, ...] = ()) -> tuple[AnyPart, ...]:
@@ -35,9 +42,11 @@ def output_parts(message: Document, sources: tuple[object, ...] = ()) -> tuple[A
     *sources* are what the answer as a whole stands on.
     """
     content = message.get("content")
-    if len(message) == 2 and type(content) is str and content:
-        said = (Text(content=content),)
-        return cited(said, sources) if sources else said  # role and content: by far the most frequent message
+    if _PLAIN.issuperset(compress(message, message.values())):  # nothing else says anything
+        said = (Text(content=content),) if type(content) is str and content else () if content is None else content_parts(content)
+        said = cited(said, sources) if sources else said
+        calls = message.get("tool_calls")
+        return (*said, *[called(call) for call in items(calls) if type(call) is dict]) if calls else said
     parts: list[AnyPart] = []
     if thought := reasoning_of(message):
         parts.append(Reasoning(content=thought))

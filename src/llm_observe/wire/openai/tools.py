@@ -10,8 +10,10 @@ def tool_definitions(body: Document) -> tuple[ToolDefinition, ...]:
     for tool in items(body.get("tools")):
         if type(tool) is dict:
             tools.append(_tool(tool))
-            tools += [_tool(inner) for inner in items(tool.get("tools")) if type(inner) is dict]
-    tools += [_tool({"type": "function", "function": function}) for function in items(body.get("functions")) if type(function) is dict]
+            if "tools" in tool:
+                tools += [_tool(inner) for inner in items(tool["tools"]) if type(inner) is dict]
+    if "functions" in body:
+        tools += [_tool({"type": "function", "function": function}) for function in items(body["functions"]) if type(function) is dict]
     return tuple(tools)
 
 
@@ -19,9 +21,10 @@ def _tool(tool: Document) -> ToolDefinition:
     """One tool: ``{type, function: {...}}``, or flat. An MCP server goes by its label; its keys are left where they are."""
     kind = text(tool.get("type")) or "function"
     told = mapping(tool.get(kind)) or tool
+    name, description = text(told.get("name")), text(told.get("description"))
     return ToolDefinition(
         type=kind,
-        name=text(told.get("name")) or text(told.get("server_label")),
-        description=text(told.get("description")) or text(told.get("server_description")),
+        name=text(told["server_label"]) if name is None and "server_label" in told else name,
+        description=text(told["server_description"]) if description is None and "server_description" in told else description,
         parameters=told.get("parameters"),
     )

@@ -254,11 +254,76 @@ def test_the_many_of_a_chat_are_read_at_once(more, choice, delta):
     assert json.loads(joined) == json.loads(many[0].replace(b'"x"', b'"%b"' % (b"x" * 100)))
 
 
-def test_the_many_of_a_message_are_read_the_shorter_way():
-    """What Anthropic sends for each piece of text."""
-    piece = {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "x"}}
+KINDS = {"text_delta": "text", "thinking_delta": "thinking", "input_json_delta": "partial_json"}
 
-    assert None not in map(delta.usual, wire([piece]))
+
+def message_one_by_one(events: list[bytes]) -> object:
+    """What they say where none is taken for being like another."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(delta, "joined", lambda _: None)
+        return messages.streamed(events, None)
+
+
+@st.composite
+def block_runs(draw) -> list[bytes]:
+    """Pieces of a block in a row, with blanks before the last brace or without."""
+    kind, is_spaced, is_ascii = draw(st.sampled_from(list(KINDS))), draw(st.booleans()), draw(st.booleans())
+    blanks = draw(st.sampled_from([0, 3]))
+    found = []
+    for text in draw(st.lists(texts, min_size=8, max_size=20)):
+        piece = {"type": "content_block_delta", "index": 0, "delta": {"type": kind, KINDS[kind]: text}}
+        event = json.dumps(piece, separators=(", ", ": ") if is_spaced else (",", ":"), ensure_ascii=is_ascii)
+        found.append((event[:-1] + " " * (len(found) * blanks % 7) + "}").encode())
+    return found
+
+
+others = st.lists(st.sampled_from([b"", b"x", b'{"type": "ping"}', b'{"type":"content_block_stop","index":0}']), max_size=3)
+
+
+@given(st.lists(block_runs() | others, max_size=4).map(lambda lists: [event for events in lists for event in events]))
+def test_pieces_that_are_alike_say_together_what_they_say_one_by_one(events):
+    """Of whichever kind, and whatever stands between them."""
+    assert messages.streamed(events, None) == message_one_by_one(events)
+
+
+START = b'{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":'
+OTHER_PIECES = {
+    "of another block": START.replace(b"0", b"1") + b'"y"}}',
+    "of another kind": b'{"type":"content_block_delta","index":0,"delta":{"type":"thinking_delta","thinking":"y"}}',
+    "nothing": START + b'""}}',
+    "null": START + b"null}}",
+    "half of a character": START + b'"\\ud83d"}}',
+    "two": START + b'"y" "z"}}',
+    "two lines": START + b'"y"\n"z"}}',
+    "a brace more": START + b'"y"}}}',
+    "a brace less": START + b'"y"}',
+    "cut off": START + b'"y',
+    "a member more": START + b'"y","citations":[]}}',
+    "padding": START + b'"y"},"p":"ab"}',
+    "no event": b"",
+}
+
+
+@pytest.mark.parametrize("place", [0, 1, 9, 18, 19])
+@pytest.mark.parametrize("other", OTHER_PIECES.values(), ids=OTHER_PIECES)
+def test_a_piece_that_is_not_alike_says_what_is_its_own(other, place):
+    """Wherever it stands among those that are."""
+    events = [START + b'"%d"}%b}' % (n, b" " * (n % 3)) for n in range(20)]
+    events[place] = other
+
+    assert messages.streamed(events, None) == message_one_by_one(events)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_many_of_a_message_are_read_at_once(kind):
+    """What Anthropic sends for each piece of a text, a thought or a call; what comes last is left."""
+    event = json.dumps({"type": "content_block_delta", "index": 0, "delta": {"type": kind, KINDS[kind]: "x"}}, separators=(",", ":"))
+    many = [(event[:-1] + " " * (n % 9) + "}").encode() for n in range(100)]
+    end = wire([{"type": "content_block_stop", "index": 0}, {"type": "message_delta", "delta": {}}, {"type": "message_stop"}])
+
+    piece, count = delta.joined([*many, *end])
+
+    assert (piece.delta.kind, piece.delta.text, count) == (kind, "x" * 100, 100)
 
 
 @given(

@@ -10,7 +10,7 @@ from urllib.parse import unquote
 from llm_observe.records import AnyPart, CallRequest, Compaction, Conversation, Error, Exchange, PreviousResponse, ReasoningRequest, Refusal
 from llm_observe.wire.answer import Answer, Asked, error_of, unread_reason
 from llm_observe.wire.anthropic.blocks import message_of, parts_of, system_of, tool_definition
-from llm_observe.wire.anthropic.delta import usual
+from llm_observe.wire.anthropic.delta import Delta, read
 from llm_observe.wire.anthropic.fold import Block
 from llm_observe.wire.anthropic.usage import usage_of
 from llm_observe.wire.jsonio import MALFORMED, Document, integer, items, load, mapping, number, text
@@ -79,12 +79,12 @@ def streamed(events: Sequence[bytes], exchange: Exchange) -> Answer:
     request_id: str | None = None
     complete, unread = False, 0
     first_content: int | None = None
-    for place, data in enumerate(events):
-        if delta := usual(data):
-            block = blocks.get(delta.index)
+    for place, data in read(events):
+        if isinstance(data, Delta):
+            block = blocks.get(data.index)
             if block is None:  # its start is behind a gap
-                block = blocks[delta.index] = Block({})
-            if block.say(delta.delta.kind, delta.delta.text) and first_content is None:
+                block = blocks[data.index] = Block({})
+            if block.say(data.delta.kind, data.delta.text) and first_content is None:
                 first_content = place
             continue
         event = load(data)

@@ -25,7 +25,11 @@ from llm_observe.wire.media import blob, linked, scrubbed, without_type
 
 def message_of(message: Document) -> Message:
     """One message of the request, its role as it was sent."""
-    return Message(role=text(message.get("role")) or "", parts=content_parts(message.get("content")))
+    role, content = message.get("role"), message.get("content")
+    return Message(
+        role=role if type(role) is str else "",
+        parts=(Text(content=content),) if type(content) is str and content else content_parts(content),
+    )
 
 
 def system_of(system: Any) -> tuple[AnyPart, ...]:
@@ -37,12 +41,14 @@ def content_parts(content: Any) -> tuple[AnyPart, ...]:
     """A content field: a string or blocks."""
     if type(content) is str:
         return text_parts(content)
-    return tuple(part for block in items(content) if type(block) is dict for part in parts_of(block))
+    return tuple([part for block in items(content) if type(block) is dict for part in parts_of(block)])
 
 
 def parts_of(block: Document) -> tuple[AnyPart, ...]:
     """One block as parts; none where it says nothing (an empty text, a thought that is not shown)."""
-    kind = text(block.get("type")) or ""
+    kind = block.get("type")
+    if type(kind) is not str:
+        kind = ""
     if kind == "text":
         return _text(block)
     if kind == "thinking":
@@ -77,8 +83,10 @@ def tool_definition(tool: Document) -> ToolDefinition:
 
 
 def _text(block: Document) -> tuple[AnyPart, ...]:
-    said = text(block.get("text"))
-    return (Text(content=said, citations=tuple(map(scrubbed, items(block.get("citations"))))),) if said else ()
+    said, citations = block.get("text"), block.get("citations")
+    if type(said) is not str or not said:
+        return ()
+    return (Text(content=said, citations=tuple(map(scrubbed, items(citations)))) if citations else Text(content=said),)
 
 
 def _tool_response(block: Document) -> Any:

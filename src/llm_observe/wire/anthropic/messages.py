@@ -35,29 +35,31 @@ def asked(body: Any, exchange: Exchange) -> Asked:
     """The request."""
     body = mapping(body)
     messages = body.get("messages")
-    output_config = mapping(body.get("output_config"))
-    level = text(output_config.get("effort"))
-    previous = text(mapping(body.get("thread")).get("previous_message_id"))
-    form = mapping(output_config.get("format")) or mapping(body.get("output_format"))
+    level, form = None, {}
+    if "output_config" in body or "output_format" in body:
+        output_config = mapping(body.get("output_config"))
+        level = text(output_config.get("effort"))
+        form = mapping(output_config.get("format")) or mapping(body.get("output_format"))
+    previous = text(mapping(body["thread"]).get("previous_message_id")) if "thread" in body else None
     return Asked(
         request=CallRequest(
             model=text(body.get("model")) or _vertex_model(exchange.path),
             stream=True if body.get("stream") is True else None,
             max_tokens=integer(body.get("max_tokens")),
-            temperature=number(body.get("temperature")),
-            top_p=number(body.get("top_p")),
-            top_k=integer(body.get("top_k")),
-            stop_sequences=tuple(stop for stop in items(body.get("stop_sequences")) if type(stop) is str),
+            temperature=number(body["temperature"]) if "temperature" in body else None,
+            top_p=number(body["top_p"]) if "top_p" in body else None,
+            top_k=integer(body["top_k"]) if "top_k" in body else None,
+            stop_sequences=tuple([stop for stop in items(body["stop_sequences"]) if type(stop) is str]) if "stop_sequences" in body else (),
             reasoning=ReasoningRequest(level=level) if level else None,
-            service_tier=text(body.get("service_tier")),
+            service_tier=text(body["service_tier"]) if "service_tier" in body else None,
             previous_response=PreviousResponse(id=previous) if previous else None,
         ),
-        system=system_of(body.get("system")),
-        messages=tuple(message_of(message) for message in items(messages) if type(message) is dict),
+        system=system_of(body["system"]) if "system" in body else (),
+        messages=tuple([message_of(message) for message in items(messages) if type(message) is dict]),
         count=len(messages) if type(messages) is list else None,
-        tools=tuple(tool_definition(tool) for tool in items(body.get("tools")) if type(tool) is dict),
-        output_type="json" if (text(form.get("type")) or "").startswith("json") else None,
-        schema=mapping(form.get("schema")) or None,
+        tools=tuple([tool_definition(tool) for tool in items(body["tools"]) if type(tool) is dict]) if "tools" in body else (),
+        output_type="json" if form and (text(form.get("type")) or "").startswith("json") else None,
+        schema=mapping(form.get("schema")) or None if form else None,
     )
 
 
@@ -137,7 +139,9 @@ def _answer(
     first_content: int | None = None,
 ) -> Answer:
     counts = mapping(message.get("usage"))
-    parts = tuple(part for block in items(message.get("content")) if type(block) is dict for part in parts_of(block)) + _refused(message)
+    parts = tuple([part for block in items(message.get("content")) if type(block) is dict for part in parts_of(block)])
+    if "stop_details" in message:
+        parts += _refused(message)
     return Answer(
         id=text(message.get("id")),
         model=text(message.get("model")),
@@ -150,7 +154,7 @@ def _answer(
         request_id=request_id,
         reason=reason,
         first_content=first_content,
-        conversation=Conversation(compacted=True) if any(isinstance(part, Compaction) for part in parts) else None,
+        conversation=Conversation(compacted=True) if Compaction in map(type, parts) else None,
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from llm_observe.records import AnyRecord, Call, Generic, ServerToolCall, ServerToolCallResponse, Step, ToolCall, ToolCallResponse
+from llm_observe.records import AnyRecord, Call, Generic, ServerToolCall, ServerToolCallResponse, Step, Text, ToolCall, ToolCallResponse
 
 DEEPEST = 48  # levels of a user's value
 TOO_DEEP = "[too deep]"
@@ -46,15 +46,13 @@ def names_one(record: AnyRecord) -> bool:
     scope = record.scope
     if scope is not None and scope.tags and names_a_secret(scope.tags):
         return True
-    if isinstance(record, Call):
-        for messages in (record.input.messages, record.output.messages):
-            for message in messages:
-                for part in message.parts:
-                    where = _SAID.get(type(part))
-                    if where is not None and names_a_secret(getattr(part, where)):
-                        return True
-        return False
-    return isinstance(record, Step) and names_a_secret(record.attributes)
+    if not isinstance(record, Call):
+        return isinstance(record, Step) and names_a_secret(record.attributes)
+    for message in (*record.input.messages, *record.output.messages):
+        for part in message.parts:
+            if type(part) is not Text and (where := _SAID.get(type(part))) is not None and names_a_secret(getattr(part, where)):
+                return True
+    return False
 
 
 def names_a_secret(value: Any, depth: int = DEEPEST) -> bool:

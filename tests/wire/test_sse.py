@@ -1,13 +1,13 @@
 """Server-sent events, by the WHATWG's rules, on bytes."""
 
 import time
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm_observe.wire.sse import Sse, events
+from llm_observe.wire.sse import Sse, events, located
 
 
 def fed(*pieces: bytes) -> list[bytes]:
@@ -97,3 +97,22 @@ def test_time_is_linear_in_the_bytes():
     short, long = (min(seconds(pieces) for _ in range(5)) for pieces in (10_000, 100_000))
 
     assert long < 40 * short
+
+
+lines = st.sampled_from([b"data: a", b"data: data: ", b"data: ", b"data", b"event: x", b"event:", b": c", b"id: 1", b"", b"", b""])
+
+
+@given(
+    st.lists(lines).map(b"\n".join)
+    | st.lists(st.sampled_from([b"data: a\n\n", b"event: x\ndata: b\n\n", b"data: c\nevent:\n\n"])).map(b"".join)
+)
+def test_where_an_event_ends_is_where_a_read_byte_by_byte_completes_it(data):
+    """Whether all events are alike or not; for one whose blank line is missing, behind the end."""
+    stream, ends = Sse(), []
+    for at in range(len(data)):
+        ends += [at + 1] * len(stream.feed(data[at : at + 1]))
+    found, sizes = located(data)
+
+    assert byte_by_byte(data) == events(data) == found
+    assert ends == [end for end in accumulate(sizes) if end <= len(data)]
+    assert len(found) == len(sizes)

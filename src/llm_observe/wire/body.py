@@ -5,6 +5,7 @@ the read that completed it.
 """
 
 import itertools
+from bisect import bisect_left
 from collections.abc import Iterable
 from typing import Any, Protocol
 
@@ -104,18 +105,14 @@ def _events(data: bytes, pieces: list[bytes], reads: list[int]) -> tuple[list[by
     """Server-sent events, each with its instant."""
     if not reads:
         return sse.events(data), []
-    if b"\r" in data:
+    if sse.CR in data:
         return _fed(sse.Sse(), pieces, reads)
-    events, ends = sse.located(data)
-    if len(reads) == len(ends) and ends == list(itertools.accumulate(map(len, pieces))):
+    events, sizes = sse.located(data)
+    lengths = list(map(len, pieces))
+    if len(reads) == len(sizes) and sizes == lengths:
         return events, reads  # each read is one event, as most servers send them
-    times, arrived, read = [], 0, -1
-    for end in ends:
-        while arrived < end and read + 1 < len(pieces):
-            read += 1
-            arrived += len(pieces[read])
-        times.append(reads[min(read, len(reads) - 1)])
-    return events, times
+    arrived, last = list(itertools.accumulate(lengths)), len(reads) - 1
+    return events, [reads[min(bisect_left(arrived, end), last)] for end in itertools.accumulate(sizes)]
 
 
 def _fed(framing: Framing, pieces: list[bytes], reads: list[int]) -> tuple[list[bytes], list[int]]:

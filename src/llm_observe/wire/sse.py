@@ -6,14 +6,9 @@ event's name is repeated in it. Works on bytes, as a character may be cut in two
 characters that models write. Time is linear in the bytes, however they are cut.
 """
 
-import itertools
-import operator
-
 _BOM = b"\xef\xbb\xbf"
 _FRAMED = (b"data: ", b"event:")
-_is_name = operator.methodcaller("startswith", b"event:")
-_with_frame = len(b"data: \n\n").__add__
-_LF, _CR = b"\n\r"  # as numbers: `in` is ten times faster for a number than for bytes
+_LF, CR = b"\n\r"  # as numbers: `in` is ten times faster for a number than for bytes
 
 
 class Sse:
@@ -32,7 +27,7 @@ class Sse:
         if self._after_cr and data:
             data = data.removeprefix(b"\n")  # the CR was taken as the line end already
             self._after_cr = False
-        if _CR in data:
+        if CR in data:
             self._after_cr = data.endswith(b"\r")
             data = lines_of(data)
         if not data:
@@ -69,46 +64,51 @@ def events(data: bytes) -> list[bytes]:
 
 
 def located(data: bytes) -> tuple[list[bytes], list[int]]:
-    """:func:`events`, and for each how many bytes of *data* it took to complete it. Not for data with carriage returns: lines would move."""
-    if data.startswith(_FRAMED) and (framed := _framed(data)):
-        return framed[0], list(itertools.accumulate(framed[1]))
-    found: list[bytes] = []
-    ends: list[int] = []
-    data = data.removeprefix(_BOM) if (begun := data.startswith(_BOM)) else data
-    end = len(_BOM) if begun else 0
+    """:func:`events`, and for each how many bytes of *data* it took from the end of the one before. Not for data with carriage returns: lines would move."""
+    if data.startswith(_FRAMED) and (alike := _alike(data)):
+        found, names = alike
+        if not names:
+            return found, [len(event) + 8 for event in found]
+        return found, [len(name) + len(event) + 9 for name, event in zip(names, found, strict=True)]
+    found, sizes, size = [], [], 0
+    if data.startswith(_BOM):
+        data, size = data.removeprefix(_BOM), len(_BOM)
     for block in data.split(b"\n\n"):
-        end += len(block) + 2
+        size += len(block) + 2
         if event := _of_blocks([block]):
             found += event
-            ends.append(end)
-    return found, ends
+            sizes.append(size)
+            size = 0
+    return found, sizes
 
 
 def lines_of(data: bytes) -> bytes:
     """*data* with every line end a newline."""
-    return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n") if _CR in data else data
+    return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n") if CR in data else data
 
 
 def _split(lines: bytes) -> list[bytes]:
-    if lines.startswith(_FRAMED) and (framed := _framed(lines)):
-        return framed[0]
+    if lines.startswith(_FRAMED) and (alike := _alike(lines)):
+        return alike[0]
     return _of_blocks(lines.split(b"\n\n"))
 
 
-def _framed(data: bytes) -> tuple[list[bytes], list[int]] | None:
-    """The events and the bytes of each where all are alike, as nearly all servers send them: a line of data, behind a line of its name or not."""
+def _alike(data: bytes) -> tuple[list[bytes], list[bytes]] | None:
+    """The events where all are alike, as nearly all servers send them: a line of data, behind a line of its name or not; and those lines.
+
+    To join and to split is one pass each of C, whatever the number of events; a look at each of them costs three times as much.
+    """
     if data.startswith(b"data: "):
         found = data[6:-2].split(b"\n\ndata: ")
-        alike = data.endswith(b"\n\n") and data.count(b"\n") == 2 * len(found)  # then there is no other line in any of them
-        return (found, [*map(_with_frame, map(len, found))]) if alike else None
+        return (found, []) if data.endswith(b"\n\n") and _LF not in b"".join(found) else None
     lines = data.split(b"\n")
-    if len(lines) % 3 != 1 or lines[-1] or any(lines[2::3]):
+    if len(lines) % 3 != 1 or any(lines[2::3]) or lines[-1]:
         return None
-    found = [line[6:] for line in lines[1::3] if line.startswith(b"data: ")]
     names = lines[:-1:3]
-    if len(found) != len(names) or not all(map(_is_name, names)):
+    before, *found = b"\n".join([b"", *lines[1::3]]).split(b"\ndata: ")
+    if before or len(found) != len(names) or b"\n".join([b"", *names]).count(b"\nevent:") != len(names):
         return None
-    return found, [len(name) + len(event) + 9 for name, event in zip(names, found, strict=True)]
+    return found, names
 
 
 def _of_blocks(blocks: list[bytes]) -> list[bytes]:

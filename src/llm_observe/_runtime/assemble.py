@@ -143,7 +143,7 @@ class Assembler:
         if repeats(before.last.exchange, captured.exchange):
             self.folded += 1
             found.first, found.attempts = before.first, before.attempts + found.attempts
-            captured.call_id = _id(found)
+            captured.call_id = call_id(found.first.exchange.started_ns, found.first.serial)
             if before.last is not before.first:
                 before.last.settled(captured.call_id)
         else:
@@ -245,14 +245,15 @@ class Assembler:
         yield from self._moved_on(told.previous)
         scope = told.scope
         call = self._price(told_call(told, self.ids, instant(told.started_ns), service=self.service, scope=_info(scope), keeps=self._keeps))
-        self._add(scope, call, told.began, told.ended)
+        if scope is not None:
+            self._add(scope, call, told.began, told.ended)
         yield call
 
     # --- putting a call together ---------------------------------------------------------------------------------
 
     def _call(self, settled: Pending) -> Call:
         first, last, decoded = settled.first.exchange, settled.last.exchange, settled.decoded
-        scope, response = settled.first.scope, decoded.response
+        captured, scope, response = settled.first, settled.first.scope, decoded.response
         if decoded.first_chunk_at is not None:
             response = msgspec.structs.replace(
                 response,
@@ -262,16 +263,16 @@ class Assembler:
         where = whereabouts(
             self.ids,
             scope,
-            around=settled.first.around,
-            parent_id=settled.first.parent_id,
+            around=captured.around,
+            parent_id=captured.parent_id,
             span_id=settled.last.span_id,
             name=decoded.operation.name,
             keeps=self._keeps,
-            content=narrowed(settled.first.content, settled.last.content),
+            content=narrowed(captured.content, settled.last.content),
         )
         call = call_of(
             decoded,
-            id=_id(settled),
+            id=call_id(first.started_ns, captured.serial),
             trace_id=where.trace_id,
             span_id=where.span_id,
             parent_id=where.parent_id,
@@ -284,26 +285,22 @@ class Assembler:
             service=self.service,
             started_at=settled.attempts[0].started_at,
             duration=(last.ended - first.began) / 1e9,
-            scope=_info(scope),
+            scope=None if scope is None else _info(scope),
             attempts=settled.attempts,
         )
         settled.last.settled(call.id)
-        if settled.first is not settled.last:
-            settled.first.settled(call.id)
+        if captured is not settled.last:
+            captured.settled(call.id)
         call = self._price(call)
-        self._add(scope, call, first.began, last.ended)
+        if scope is not None:
+            self._add(scope, call, first.began, last.ended)
         return call
 
     @staticmethod
-    def _add(scope: Scope | None, call: Call, began: int, ended: int) -> None:
-        if scope is not None:
-            if scope.tally is None:
-                scope.tally = Tally()
-            scope.tally.add(call, began, ended)
-
-
-def _id(found: Pending) -> str:
-    return call_id(found.first.exchange.started_ns, found.first.serial)
+    def _add(scope: Scope, call: Call, began: int, ended: int) -> None:
+        if scope.tally is None:
+            scope.tally = Tally()
+        scope.tally.add(call, began, ended)
 
 
 def instant(wall_ns: int) -> datetime:

@@ -107,10 +107,12 @@ def usage(
     cache_read: int | None = None,
     cache_write: int | None = None,
     reasoning: int | None = None,
+    text: Modality | None = None,
+    image: Modality | None = None,
+    audio: Modality | None = None,
     billed: Billed | None = None,
-    **modalities: Modality | None,
 ) -> Usage:
-    """A :class:`Usage` of the counts that are known, by modality too (``text``, ``image``, ``audio``).
+    """A :class:`Usage` of the counts that are known, by modality too.
 
     *billed* is left out where it says nothing.
     """
@@ -120,8 +122,10 @@ def usage(
         cache_read=None if cache_read is None else InputTokens(input_tokens=cache_read),
         cache_write=None if cache_write is None else InputTokens(input_tokens=cache_write),
         reasoning=None if reasoning is None else OutputTokens(output_tokens=reasoning),
-        billed=None if billed == _NOTHING_BILLED else billed,
-        **modalities,
+        text=text,
+        image=image,
+        audio=audio,
+        billed=None if billed is None or billed == _NOTHING_BILLED else billed,
     )
 
 

@@ -26,13 +26,12 @@ _USERINFO = re.compile(r"(https?://)[^/\s@]{1,300}@")
 
 def failure(exchange: Exchange, body: Body, answer: Answer) -> Error | None:
     """The provider's word for what went wrong; else the HTTP status; else the client's exception. None where nothing did."""
-    error = _said(exchange, body, answer)
-    if error is None:
+    status = exchange.status_code
+    if answer.error is None and exchange.error_type is None and exchange.end != "error" and (status is None or status < 400):
         return None
+    error = _said(exchange, body, answer)
     return msgspec.structs.replace(
-        error,
-        message=without_keys(error.message),
-        permanent=True if error.permanent or _is_permanent(error, exchange.status_code) else None,
+        error, message=without_keys(error.message), permanent=True if error.permanent or _is_permanent(error, status) else None
     )
 
 
@@ -51,7 +50,7 @@ def _is_permanent(error: Error, status: int | None) -> bool:
     return error.type in _PERMANENT or error.code in _PERMANENT
 
 
-def _said(exchange: Exchange, body: Body, answer: Answer) -> Error | None:
+def _said(exchange: Exchange, body: Body, answer: Answer) -> Error:
     status = exchange.status_code
     if status is not None and status >= 400:
         said = answer.error or Error(type=UNKNOWN_ERROR)
@@ -64,7 +63,7 @@ def _said(exchange: Exchange, body: Body, answer: Answer) -> Error | None:
     if exchange.error_type is not None:
         timeout = "timeout" in exchange.error_type.lower()
         return Error(type="timeout" if timeout else exchange.error_type, message=encodable(exchange.error_message))
-    return Error(type=UNKNOWN_ERROR) if exchange.end == "error" else None
+    return Error(type=UNKNOWN_ERROR)
 
 
 def _plain_message(body: Body) -> str | None:

@@ -73,6 +73,8 @@ class Folded:
         delta = choice.get("delta")
         if type(delta) is not dict:
             return self._add_whole(choice)
+        if not delta:
+            return False  # the last one, as a rule
         content = delta.get("content")
         if type(content) is str:
             self.text.append(content)

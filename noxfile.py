@@ -18,8 +18,8 @@ COVERAGE = {"COVERAGE_FILE": str(HERE / ".nox" / "covered" / "data")}  # absolut
 
 # Real servers run in some tests: a file's tests stay in one worker, in their order.
 ELSEWHERE = [f"--ignore=tests/{name}" for name in ("faults", "neighbours", "phoenix", "sdks")]  # each has a session of its own
-PYTEST = ["-m", "pytest", "-n", "2", "--dist", "loadfile", *ELSEWHERE]
-FAULTS = ["-m", "pytest", "-n", "4", "tests/faults"]  # they wait more than they work
+PYTEST = ["-m", "pytest", "-n", "4", "--dist", "loadfile", *ELSEWHERE]
+FAULTS = ["-m", "pytest", "-n", "6", "tests/faults"]  # they wait more than they work
 
 nox.needs_version = ">=2025.5.1"
 nox.options.default_venv_backend = "uv|virtualenv"

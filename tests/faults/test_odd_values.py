@@ -62,7 +62,7 @@ ODD = {
     "infinity": [float("inf"), -float("inf")],
     "a number of 5,000 digits": 10**5000,
     "bytes": b"\xff\x00",
-    "a huge dict": dict.fromkeys(range(300_000)),
+    "a huge dict": dict.fromkeys(range(100_000)),
     "a repr that raises": Raising(),
     "a repr that blocks": Blocking(),
     "a name that is no text": {(1, 2): 3, None: 4, Decimal(1): 5, "\ud83d": 6},

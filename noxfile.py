@@ -18,11 +18,12 @@ COVERAGE = {"COVERAGE_FILE": str(HERE / ".nox" / "covered" / "data")}  # absolut
 
 # Real servers run in some tests: a file's tests stay in one worker, in their order.
 ELSEWHERE = [f"--ignore=tests/{name}" for name in ("faults", "neighbours", "phoenix", "sdks")]  # each has a session of its own
-PYTEST = ["-m", "pytest", "-n", "4", "--dist", "loadfile", *ELSEWHERE]
-FAULTS = ["-m", "pytest", "-n", "6", "tests/faults"]  # they wait more than they work
+PYTEST = ["-m", "pytest", "-n", "3", "--dist", "loadfile", *ELSEWHERE]
+FAULTS = ["-m", "pytest", "-n", "4", "tests/faults"]  # they wait more than they work
 
 nox.needs_version = ">=2025.5.1"
 nox.options.default_venv_backend = "uv|virtualenv"
+os.environ.setdefault("UV_COMPILE_BYTECODE", "1")  # once, and not in each process that a test starts: where Python may not write it
 nox.options.download_python = "never"  # a Python that the machine lacks is skipped and said so; under CI it fails
 
 # pyenv's shims answer for the versions that are named, as a rule one. Name all, the one in use first.

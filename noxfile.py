@@ -23,7 +23,8 @@ FAULTS = ["-m", "pytest", "-n", "4", "tests/faults"]  # they wait more than they
 
 nox.needs_version = ">=2025.5.1"
 nox.options.default_venv_backend = "uv|virtualenv"
-os.environ.setdefault("UV_COMPILE_BYTECODE", "1")  # once, and not in each process that a test starts: where Python may not write it
+os.environ["UV_COMPILE_BYTECODE"] = "1"  # once a session, and not in each of the processes that tests start
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # nor are the tests themselves to be compiled by each worker of each session
 nox.options.download_python = "never"  # a Python that the machine lacks is skipped and said so; under CI it fails
 
 # pyenv's shims answer for the versions that are named, as a rule one. Name all, the one in use first.

@@ -1,7 +1,7 @@
 """The budget table of the design, measured: `python bench/budget.py [--quick] [--json FILE]`.
 
 Bare client and observed client take turns within one run (A B A B), on the same mock transport, so that what a noisy machine does it
-does to both. What is reported is the difference of medians, for the caller's thread and, from the CPU clock of the whole process, for
+does to both. What is reported is the median of the differences between neighbouring blocks, for the caller's thread and, from the CPU clock of the whole process, for
 all threads together. Absolute figures are this machine's; compare ratios.
 """
 

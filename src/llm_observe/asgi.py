@@ -8,13 +8,12 @@ Pure ASGI: it reads no body, starts no task and keeps nothing on itself. ``LLMOb
 """
 
 import functools
-import operator
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from llm_observe._runtime.around import Around, instrumented
 from llm_observe._runtime.default import default
-from llm_observe._runtime.incoming import web_scope
+from llm_observe._runtime.incoming import lower, name_of, web_scope
 from llm_observe._runtime.observer import Observer
 from llm_observe._runtime.scope import Frame, Scope, frame
 from llm_observe.errors import SettingsError
@@ -24,8 +23,6 @@ AsgiScope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[AsgiScope, Receive, Send], Awaitable[None]]
-
-_key, _lower = operator.itemgetter(0), operator.methodcaller("lower")
 
 KEY = "llm_observe.observers"
 """Where the observers that record a request stand in its ASGI scope."""
@@ -178,7 +175,7 @@ class Http(Watched):
             here.status_code = message["status"]
             here.answering()
             headers = list(message.get("headers", ()))
-            if self._name not in map(_lower, map(_key, headers)):
+            if self._name not in map(lower, map(name_of, headers)):
                 headers.append((self._name, here.request_id.encode("latin-1")))
             message = {**message, "headers": headers}
         elif kind == "http.response.body":

@@ -5,14 +5,13 @@
     application = LLMObserveWSGI(application)
 """
 
-import operator
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from llm_observe._runtime.around import instrumented
 from llm_observe._runtime.default import default
-from llm_observe._runtime.incoming import web_scope
+from llm_observe._runtime.incoming import lower, name_of, web_scope
 from llm_observe._runtime.observer import Observer
 from llm_observe._runtime.scope import Frame, Scope, current, frame
 from llm_observe.errors import SettingsError
@@ -27,8 +26,6 @@ OBSERVERS = "llm_observe.observers"
 
 followed: "dict[int, weakref.ref[Body]] | None" = None
 """The bodies that are not done, where somebody wants to know: the kit for tests."""
-
-_key, _lower = operator.itemgetter(0), operator.methodcaller("lower")
 
 
 class LLMObserveWSGI:
@@ -187,7 +184,7 @@ def _watched(here: Scope, start_response: "StartResponse", sent: list[tuple[str,
         code = status[:3]
         here.status_code = int(code) if code.isdecimal() else None
         here.answering()
-        if name.lower() not in map(_lower, map(_key, headers)):
+        if name.lower() not in map(lower, map(name_of, headers)):
             headers = [*headers, (name, value)]
         sent[:] = headers
         write = start_response(status, headers, exc_info) if exc_info else start_response(status, headers)

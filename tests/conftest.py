@@ -20,6 +20,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Six thousand tests are there to stay: the garbage collector need not walk them again and again, which is a tenth of the time."""
+    if hypothesis := sys.modules.get("hypothesis"):  # looks at its first work for who holds its random numbers, not among what is frozen
+        hypothesis.find(hypothesis.strategies.none(), lambda _: True)
     gc.collect()
     gc.freeze()
 

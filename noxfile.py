@@ -17,9 +17,15 @@ WHEELS = HERE / ".nox" / "wheels"
 COVERAGE = {"COVERAGE_FILE": str(HERE / ".nox" / "covered" / "data")}  # absolute: tests start processes in other folders
 
 # Real servers run in some tests: a file's tests stay in one worker, in their order.
-ELSEWHERE = [f"--ignore=tests/{name}" for name in ("faults", "neighbours", "phoenix", "sdks")]  # each has a session of its own
-PYTEST = ["-m", "pytest", "-n", "3", "--dist", "loadfile", *ELSEWHERE]
+ELSEWHERE = [f"--ignore=tests/{name}" for name in ("faults", "neighbours", "phoenix", "sdks")]  # each has a run of its own
+PYTEST = ["-m", "pytest", "-n", "3", "--dist", "loadfile"]
 FAULTS = ["-m", "pytest", "-n", "4", "tests/faults"]  # they wait more than they work
+# What takes twice as long when its lines are traced, and comes to few that nothing else comes to: whole programs, and thousands of answers.
+UNTRACED = [
+    f"tests/{name}"
+    for name in ("cli/test_demo.py", "examples", "servers", "test_bench.py", "testing/test_plugin.py", "wire/test_corpus.py")
+]
+UNTRACED += map(str, sorted(Path("tests").glob("**/test_resilience.py")))
 
 nox.needs_version = ">=2025.5.1"
 nox.options.default_venv_backend = "uv|virtualenv"
@@ -52,26 +58,26 @@ def wheel(session: nox.Session) -> None:
 
 @nox.session(python=PYTHONS, requires=["wheel"])
 def tests(session: nox.Session) -> None:
-    """The wheel with every extra: all tests, and every example in README and docs."""
-    session.install(f"llm-observe[all] @ file://{built()}", "--group", "tests", "--group", "sockets")
-    if session.python != PYTHONS[0]:  # tracing takes half as long again, and one Python's lines are all there are
-        session.run("python", *PYTEST, *session.posargs)
-        return
-    Path(COVERAGE["COVERAGE_FILE"]).parent.mkdir(parents=True, exist_ok=True)
-    session.run("coverage", "run", *PYTEST, *session.posargs, env=COVERAGE)
-    if not session.posargs:  # a selection of tests covers a selection of lines
+    """The wheel with every extra: all tests, every example in README and docs, and the fault matrix."""
+    session.install(f"llm-observe[all] @ file://{built()}", "--group", "tests", "--group", "sockets", "--group", "servers")
+    if session.posargs:
+        session.run("python", *PYTEST, *ELSEWHERE, *session.posargs)
+    elif session.python != PYTHONS[0]:  # tracing takes half as long again, and one Python's lines are all there are
+        session.run("python", *PYTEST, *ELSEWHERE)
+        session.run("python", *FAULTS)
+    else:
+        Path(COVERAGE["COVERAGE_FILE"]).parent.mkdir(parents=True, exist_ok=True)
+        session.run("coverage", "run", *PYTEST, *ELSEWHERE, *(f"--ignore={path}" for path in UNTRACED), env=COVERAGE)
+        session.run("coverage", "run", *FAULTS, env=COVERAGE)
+        session.run("python", *PYTEST, *UNTRACED)
         session.notify("coverage")
 
 
-@nox.session(python=PYTHONS, requires=["wheel"])
+@nox.session(python=PYTHONS, requires=["wheel"], default=False)
 def faults(session: nox.Session) -> None:
-    """The fault matrix, with a table of what was lost: `FAULTS_TABLE=docs/reliability.md` puts it on that page."""
+    """The fault matrix alone, with a table of what was lost: `FAULTS_TABLE=docs/reliability.md` puts it on that page."""
     session.install(f"llm-observe[all] @ file://{built()}", "--group", "tests", "--group", "servers")
-    if session.python != PYTHONS[0]:
-        session.run("python", *FAULTS, *session.posargs)
-        return
-    Path(COVERAGE["COVERAGE_FILE"]).parent.mkdir(parents=True, exist_ok=True)
-    session.run("coverage", "run", *FAULTS, *session.posargs, env=COVERAGE)
+    session.run("python", *FAULTS, *session.posargs)
 
 
 @nox.session(python=PYTHONS[0], requires=["wheel"], default=False)
@@ -93,7 +99,7 @@ def oldest(session: nox.Session) -> None:
     """The wheel with the versions that our lower bounds promise."""
     session.install("--resolution", "lowest-direct", "-r", "pyproject.toml", "--extra", "all", "--group", "tests")
     session.install("--no-deps", built())
-    session.run("python", *PYTEST, *session.posargs, env={"OLDEST": "1"})
+    session.run("python", *PYTEST, *ELSEWHERE, *session.posargs, env={"OLDEST": "1"})
 
 
 @nox.session(python=PYTHONS[0], requires=["wheel"])

@@ -38,7 +38,9 @@ def options() -> argparse.Namespace:
     known.add_argument(
         "--peer", action="append", metavar="NAME", help=f"likewise, besides the bare client and ourselves: {', '.join(TOOLS)}"
     )
-    known.add_argument("--minutes", type=float, help="how long a whole run may take, about (25; 5 with --quick): it decides on the rounds")
+    known.add_argument(
+        "--minutes", type=float, help="how long a whole run takes on a fast machine (25; 5 with --quick): it decides on the rounds"
+    )
     known.add_argument("--rounds", type=int, default=60, help="how often each tool has its turn, at most (60)")
     known.add_argument("--quick", action="store_true", help="a tenth of the calls: to see that it works, not to be believed")
     known.add_argument(
@@ -96,7 +98,7 @@ def frozen(python: Path) -> list[str]:
 
 
 def main() -> None:
-    asked, where, began = options(), machine(), time.monotonic()
+    asked, where = options(), machine()
     console = Console(width=None if sys.stdout.isatty() else 150)
     scenarios = chosen(asked.scenario, SCENARIOS)
     peers = chosen(asked.peer, TOOLS)
@@ -138,7 +140,7 @@ def main() -> None:
         "at": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         "machine": where | {"load_after": os.getloadavg()[0]},
         "quick": asked.quick,
-        "minutes": (time.monotonic() - began) / 60,
+        "minutes": sum(run.took.values()) / 60,
         "seconds": run.took,
         "versions": run.versions,
         "environments": {name: frozen(python) for name, python in pythons.items()},

@@ -24,8 +24,8 @@ from peers.tools import Tool
 
 NOBODY = "http://127.0.0.1:9"
 FAST = Path("/dev/shm")
-LEAST = 3  # rounds, unless the run's time is up
-LASTING = {"calls", "crowd", "web"}  # kinds that fill the time they are given: they come last, when it is known how much is left
+LEAST = 3  # rounds, however long they take
+LASTING = {"calls", "crowd", "web"}  # kinds that fill the time they are given: they come last, after what takes as long as it takes
 
 
 @dataclass
@@ -50,13 +50,12 @@ class Run:
     crew: dict[str, Worker | WebApp] = field(default_factory=dict)
     servers: dict[str, Server] = field(default_factory=dict)
     number: int = 0
-    until: float = 0.0
 
     def count(self, scenario: Scenario) -> int:
         return max(10, scenario.count // 10) if self.quick and scenario.kind != "import" else scenario.count
 
     def all(self) -> None:
-        self.until, seat = time.monotonic() + self.seconds, ""
+        seat = ""
         kinds = {"calls": self.called, "crowd": self.called, "web": self.served, "memory": self.remembered, "import": self.imported}
         kinds["own"] = self.alone
         try:
@@ -96,11 +95,10 @@ class Run:
 
     def turns(self, scenario: Scenario, do: Callable[[Tool, bool], None]) -> None:
         """Have each tool *do* a block in each round, for as long as the scenario may take; the first round is to warm up and does not count."""
-        shares = sum(each.share for each in self.scenarios if each.name not in self.took)
-        until = time.monotonic() + max(0.0, self.until - time.monotonic()) * scenario.share / shares
+        until = time.monotonic() + self.seconds * scenario.share / sum(each.share for each in self.scenarios)  # whatever others took
         for done in itertools.count():
             began = time.monotonic()
-            least = min(self.most, 1 if self.quick or began > self.until else LEAST)
+            least = min(self.most, 1 if self.quick else LEAST)
             for tool in self.turned(done):
                 if tool.name not in self.failed[scenario.name]:
                     self.attempt(scenario, tool, functools.partial(do, tool, done > 0))

@@ -5,13 +5,12 @@ supersedes it, its context moves on to something else, its scope ends, or the re
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from datetime import UTC, datetime, timedelta
 
 import msgspec
 
 from llm_observe._runtime.around import whereabouts
 from llm_observe._runtime.clock import Clock, Ids, call_id
-from llm_observe._runtime.given import plain
+from llm_observe._runtime.ended import instant, request_of, scope_info, step_of
 from llm_observe._runtime.items import ALL, Captured, Settle, StepEnded, Told
 from llm_observe._runtime.levels import narrowed
 from llm_observe._runtime.retries import repeats, retryable
@@ -19,27 +18,9 @@ from llm_observe._runtime.sampling import Keeps, everything
 from llm_observe._runtime.scope import Scope
 from llm_observe._runtime.tally import Tally
 from llm_observe._runtime.told import told_call
-from llm_observe.records import (
-    AnyRecord,
-    Attempt,
-    Body,
-    Call,
-    Decoded,
-    Error,
-    Exchange,
-    Http,
-    HttpRequest,
-    HttpResponse,
-    Request,
-    ScopeInfo,
-    Status,
-    Step,
-    Url,
-    call_of,
-)
+from llm_observe.records import AnyRecord, Attempt, Call, Decoded, Exchange, call_of
 from llm_observe.wire import NO_ENDPOINTS, Endpoints, Unknown, decode
 
-EPOCH, MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 MOST_PENDING, MOST_PENDING_BYTES = 10_000, 16 * 2**20
 
 
@@ -175,76 +156,17 @@ class Assembler:
     def _request(self, scope: Scope) -> Iterator[AnyRecord]:
         for serial in list(self._serials.get(scope, ())):
             yield self._call(self._take(serial))
-        tally = scope.tally or Tally()
-        sampled = self._keeps(scope.trace_id, scope, "") if scope.sampled is None else scope.sampled
-        ended = scope.ended or scope.began
-        http = None
-        if scope.method is not None:
-            http = Http(
-                request=HttpRequest(method=scope.method, body=None if scope.request_size is None else Body(size=scope.request_size)),
-                response=HttpResponse(status_code=scope.status_code, body=Body(size=scope.response_size)),
-                route=scope.route,
-            )
-        yield Request(
-            id=scope.id,
-            trace_id=scope.trace_id,
-            span_id=scope.span_id,
-            parent_id=scope.parent_id,
-            request_id=scope.request_id,
-            service=self.service,
-            started_at=instant(scope.started_ns),
-            duration=(ended - scope.began) / 1e9,
-            name=scope.name or f"{scope.method} {scope.route or scope.path}",
-            status=_request_status(scope),
-            error=_request_error(scope),
-            scope=_info(scope, name=False),
-            sampled=None if sampled else False,
-            trace_state=scope.trace_state,
-            instrumentation=scope.instrumentation,
-            content=scope.content,
-            http=http,
-            url=None if scope.path is None else Url(path=scope.path),
-            disconnected=scope.disconnected,
-            calls=tally.totals(scope.running),
-        )
+        yield request_of(scope, service=self.service, keeps=self._keeps)
 
     def _step(self, step: StepEnded) -> Iterator[AnyRecord]:
-        scope = step.scope
-        status: Status = "cancelled" if step.cancelled else "error" if step.error_type else "ok"
-        where = whereabouts(
-            self.ids,
-            scope,
-            around=step.around,
-            parent_id=step.parent_id,
-            span_id=step.span_id,
-            name=step.name,
-            keeps=self._keeps,
-            content=step.content,
-        )
-        yield Step(
-            id=self.ids.record(step.started_ns),
-            trace_id=where.trace_id,
-            span_id=where.span_id,
-            parent_id=where.parent_id,
-            sampled=where.sampled,
-            trace_state=where.trace_state,
-            instrumentation=where.instrumentation,
-            content=where.content,
-            request_id=scope.request_id if scope else None,
-            service=self.service,
-            started_at=instant(step.started_ns),
-            duration=(step.ended - step.began) / 1e9,
-            name=step.name,
-            status=status,
-            error=Error(type=step.error_type, message=step.error_message) if step.error_type else None,
-            scope=_info(scope),
-            attributes=_given(step.attributes),
-        )
+        yield step_of(step, self.ids, service=self.service, keeps=self._keeps)
 
     def _told(self, told: Told) -> Iterator[AnyRecord]:
         yield from self._moved_on(told.previous)
         scope = told.scope
-        call = self._price(told_call(told, self.ids, instant(told.started_ns), service=self.service, scope=_info(scope), keeps=self._keeps))
+        call = self._price(
+            told_call(told, self.ids, instant(told.started_ns), service=self.service, scope=scope_info(scope), keeps=self._keeps)
+        )
         if scope is not None:
             self._add(scope, call, told.began, told.ended)
         yield call
@@ -285,7 +207,7 @@ class Assembler:
             service=self.service,
             started_at=settled.attempts[0].started_at,
             duration=(last.ended - first.began) / 1e9,
-            scope=None if scope is None else _info(scope),
+            scope=None if scope is None else scope_info(scope),
             attempts=settled.attempts,
         )
         settled.last.settled(call.id)
@@ -303,11 +225,6 @@ class Assembler:
         scope.tally.add(call, began, ended)
 
 
-def instant(wall_ns: int) -> datetime:
-    """*wall_ns* nanoseconds since the epoch as UTC, to the microsecond."""
-    return EPOCH + MICROSECOND * (wall_ns // 1000)
-
-
 def attempt(exchange: Exchange, decoded: Decoded) -> Attempt:
     """One attempt's facts, as they go on the call's record."""
     return Attempt(
@@ -320,33 +237,3 @@ def attempt(exchange: Exchange, decoded: Decoded) -> Attempt:
         processing_time=decoded.processing_time,
         rate_limits=decoded.rate_limits,
     )
-
-
-def _request_status(scope: Scope) -> Status:
-    if scope.error_type is not None or (scope.status_code or 0) >= 500:
-        return "error"
-    return "cancelled" if scope.disconnected else "ok"
-
-
-def _request_error(scope: Scope) -> Error | None:
-    if scope.error_type is not None:
-        return Error(type=scope.error_type, message=scope.error_message)
-    return Error(type=str(scope.status_code)) if (scope.status_code or 0) >= 500 else None
-
-
-def _info(scope: Scope | None, *, name: bool = True) -> ScopeInfo | None:
-    if scope is None:
-        return None
-    return ScopeInfo(
-        name=scope.name if name else None,
-        method=scope.method,
-        route=scope.route,
-        user_id=scope.user_id,
-        session_id=scope.session_id,
-        tags=_given(dict(scope.tags)),
-    )
-
-
-def _given(values: dict[str, object]) -> dict[str, object]:
-    """What the application named, as it can be written: processors see what will be."""
-    return {name: plain(value) for name, value in values.items()} if values else values

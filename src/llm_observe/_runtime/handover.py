@@ -36,9 +36,8 @@ class Handover:
 
     def __init__(self, room: int, room_bytes: int, wake: Callable[[], None]) -> None:
         self.room, self.room_bytes = room, room_bytes
-        self._common, self._reserved = room - room // RESERVE, room_bytes // RESERVE
-        self._content_bytes = room_bytes - 2 * self._reserved
-        self._bare_bytes = 3 * self._reserved  # for records without content, a third of it for failures and retries
+        self._common, self._common_bytes = room - room // RESERVE, room_bytes - room_bytes // RESERVE
+        self._content_bytes = room_bytes - 2 * (room_bytes // RESERVE)
         self.asleep = True  # the sink will not look by itself: it must be woken
         self.closed = False
         self.accepted = 0  # by the request side
@@ -81,11 +80,11 @@ class Handover:
         size = item.size
         waiting = self._bytes_in - self._bytes_out
         if waiting + self.held + size > self._content_bytes:
-            room, shed = self.room_bytes - self.held, getattr(item, "shed", None)
-            if shed is not None:  # what is left of it is small, and finds some room however much the channels hold
-                room = max(room, self._bare_bytes)
-            room -= 0 if _matters(item) else self._reserved
-            if shed is not None:
+            room = self.room_bytes if _matters(item) else self._common_bytes
+            shed = getattr(item, "shed", None)
+            if shed is None:
+                waiting += self.held
+            else:  # what is left of it is small, and has room of its own: records take more in the channels than the bytes they are made of
                 shed(self._content_bytes - waiting - self.held, room - waiting)
                 size = item.size
             if waiting + size > room:

@@ -1,10 +1,11 @@
-"""Where the background thread's time goes, stage by stage: `python bench/stages.py [--quick] [--json FILE]`.
+"""Where the background thread's time goes, stage by stage: `python bench/stages.py [--scale 0.1] [--rounds 3] [--json FILE]`.
 
 Calls are made with the sink held back; then each of its stages does all of them, again and again, with nothing else running. Reported is the
 median over the calls, and of that the best of all rounds: what the stage takes when nothing disturbs it. A call in an application takes
 more: caches are cold, threads change places, and the sink wakes, rests and goes on. `bench/budget.py` measures that.
 
-Below stands what reading alone takes. Nobody can do with less than that, the writing of the JSON and that of the line. Absolute figures are this machine's; compare parts.
+Below stands what reading alone takes. Nobody can do with less than that, the writing of the JSON and that of the line. Absolute figures are
+this machine's; compare parts.
 """
 
 import argparse
@@ -34,14 +35,10 @@ from llm_observe.exporters import FileExporter
 from llm_observe.protocols import Batch
 
 KINDS = {"plain": "plain call, 1 KB prompt", "stream": "100-chunk stream", "large": "call with a 100 KB prompt"}
-CALLS = 100
+CALLS = 100  # fewer than wake the sink
 RECORD, PROCESS = "make a record of two bodies", "processors"
-WRITTEN, SECRETS, OFFER, EXPORT = (
-    "write the record as JSON",
-    "look for secrets, pack",
-    "offer it to an exporter",
-    "write the line to the file",
-)
+SECRETS, WRITTEN = "look for secrets, pack", "write the record as JSON"
+OFFER, EXPORT = "offer it to an exporter", "write the line to the file"
 STAGES = (RECORD, PROCESS, SECRETS, WRITTEN, OFFER, EXPORT)
 READ = "both bodies read by msgspec alone"
 
@@ -70,10 +67,10 @@ class Stages:
         return outputs
 
 
-def captured(observer: llm_observe.Observer, kind: str) -> list[Captured]:
+def captured(observer: llm_observe.Observer, kind: str, calls: int) -> list[Captured]:
     """Calls as the sink takes them."""
     client = httpx2.Client(transport=httpx2.MockTransport(answer))
-    for _ in range(CALLS):
+    for _ in range(calls):
         body = prompt(100_000 if kind == "large" else 1000, stream=kind == "stream")
         request = client.build_request("POST", URL, content=body, headers=HEADERS)
         if kind == "stream":
@@ -82,7 +79,7 @@ def captured(observer: llm_observe.Observer, kind: str) -> list[Captured]:
             client.send(request)
     items: list[Any] = []
     while len(observer.handover):
-        items += observer.handover.take(CALLS)
+        items += observer.handover.take(calls)
     return [item for item in items if isinstance(item, Captured)]
 
 
@@ -97,7 +94,7 @@ def read(exchange: Any) -> None:
             msgspec.json.decode(line[6:])
 
 
-def measured(kind: str, rounds: int) -> dict[str, float]:
+def measured(kind: str, calls: int, rounds: int) -> dict[str, float]:
     """Every stage of such a call, by name."""
     with tempfile.TemporaryDirectory() as directory:
         observer = llm_observe.configure(exporters=[FileExporter(Path(directory))])
@@ -106,7 +103,7 @@ def measured(kind: str, rounds: int) -> dict[str, float]:
         gc.collect()
         gc.disable()
         for _ in range(rounds):
-            items = captured(observer, kind)  # with new prompts: what is known already need not be looked through again
+            items = captured(observer, kind, calls)  # with new prompts: what is known already need not be looked through again
             exchanges = [item.exchange for item in items]
             whole = [item.complete() for item in items]
             stages.take(READ, read, whole)
@@ -125,17 +122,19 @@ def measured(kind: str, rounds: int) -> dict[str, float]:
         loop.close()
         observer.handover.closed = True
     best = stages.best
-    best[EXPORT] /= CALLS
+    best[EXPORT] /= calls
     best[SECRETS] -= best[WRITTEN]
     return best
 
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--quick", action="store_true", help="a tenth of the rounds")
+    options.add_argument("--scale", type=float, default=1.0, help=f"how many calls, over the {CALLS} of each round (1)")
+    options.add_argument("--rounds", type=int, default=30, help="how often each stage does them (30)")
     options.add_argument("--json", type=Path, help="write what was found there, too")
     asked = options.parse_args()
-    found = {kind: measured(kind, 3 if asked.quick else 30) for kind in KINDS}
+    calls = max(1, min(CALLS, int(CALLS * asked.scale)))
+    found = {kind: measured(kind, calls, asked.rounds) for kind in KINDS}
     if asked.json:
         asked.json.write_text(json.dumps(found, indent=1))
     print(f"Python {platform.python_version()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.2f}; us a call\n")

@@ -42,6 +42,14 @@ def test_each_curve_has_its_points(tmp_path):
     assert all(row["records_per_s"]["median"] > 0 for row in curves["how fast the background thread is, over what waits for it"])
 
 
+def test_each_stage_of_the_background_work_has_its_time(tmp_path):
+    """For plain calls, streams and large prompts, beside what reading alone takes: every call came out as one record, or the bench ends with an error."""
+    found = run("stages", tmp_path / "stages.json")
+
+    assert ["plain", "stream", "large"] == list(found)
+    assert all(best["make a record of two bodies"] > 0 < best["both bodies read by msgspec alone"] for best in found.values())
+
+
 @pytest.fixture
 def make_run(monkeypatch, tmp_path):
     """Makes a run of the bare client, ourselves and two peers, in a scenario that is begun."""

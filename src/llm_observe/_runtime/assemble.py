@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Iterator
 import msgspec
 
 from llm_observe._runtime.around import whereabouts
-from llm_observe._runtime.clock import Clock, Ids, call_id
-from llm_observe._runtime.ended import instant, request_of, scope_info, step_of
+from llm_observe._runtime.clock import Clock, Ids, call_id, instant
+from llm_observe._runtime.ended import request_of, scope_info, step_of
 from llm_observe._runtime.items import ALL, Captured, Settle, StepEnded, Told
 from llm_observe._runtime.levels import narrowed
 from llm_observe._runtime.retries import repeats, retryable
@@ -207,7 +207,7 @@ class Assembler:
             service=self.service,
             started_at=settled.attempts[0].started_at,
             duration=(last.ended - first.began) / 1e9,
-            scope=None if scope is None else scope_info(scope),
+            scope=scope_info(scope),
             attempts=settled.attempts,
         )
         settled.last.settled(call.id)

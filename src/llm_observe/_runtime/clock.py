@@ -5,10 +5,12 @@ import random
 import struct
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 
 _random = random.Random()  # noqa: S311 - ids and jitter, no secrets
+EPOCH, MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 _halves = struct.Struct(">QQ").pack
 
 
@@ -71,3 +73,8 @@ def _uuid7(wall_ns: int, rest: int) -> str:
     milliseconds, nanoseconds = divmod(wall_ns, 1_000_000)
     text = _halves(milliseconds << 16 | 0x7000 | (nanoseconds << 12) // 1_000_000, 0x8 << 60 | rest).hex()
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+def instant(wall_ns: int) -> datetime:
+    """*wall_ns* nanoseconds since the epoch as UTC, to the microsecond."""
+    return EPOCH + MICROSECOND * (wall_ns // 1000)

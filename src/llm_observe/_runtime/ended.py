@@ -1,17 +1,15 @@
 """Records of what had calls in it and has ended: web requests, and steps."""
 
-from datetime import UTC, datetime, timedelta
+import msgspec
 
 from llm_observe._runtime.around import whereabouts
-from llm_observe._runtime.clock import Ids
+from llm_observe._runtime.clock import Ids, instant
 from llm_observe._runtime.given import plain
 from llm_observe._runtime.items import StepEnded
 from llm_observe._runtime.sampling import Keeps
 from llm_observe._runtime.scope import Scope
 from llm_observe._runtime.tally import Tally
 from llm_observe.records import Body, Error, Http, HttpRequest, HttpResponse, Request, ScopeInfo, Status, Step, Url
-
-EPOCH, MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 
 
 def request_of(scope: Scope, *, service: str | None, keeps: Keeps) -> Request:
@@ -59,13 +57,7 @@ def step_of(step: StepEnded, ids: Ids, *, service: str | None, keeps: Keeps) -> 
     )
     return Step(
         id=ids.record(step.started_ns),
-        trace_id=where.trace_id,
-        span_id=where.span_id,
-        parent_id=where.parent_id,
-        sampled=where.sampled,
-        trace_state=where.trace_state,
-        instrumentation=where.instrumentation,
-        content=where.content,
+        **msgspec.structs.asdict(where),
         request_id=scope.request_id if scope else None,
         service=service,
         started_at=instant(step.started_ns),
@@ -76,11 +68,6 @@ def step_of(step: StepEnded, ids: Ids, *, service: str | None, keeps: Keeps) -> 
         scope=scope_info(scope),
         attributes=_given(step.attributes),
     )
-
-
-def instant(wall_ns: int) -> datetime:
-    """*wall_ns* nanoseconds since the epoch as UTC, to the microsecond."""
-    return EPOCH + MICROSECOND * (wall_ns // 1000)
 
 
 def _request_status(scope: Scope) -> Status:

@@ -4,6 +4,8 @@ import operator
 from datetime import datetime
 from typing import Any
 
+import msgspec
+
 from llm_observe._runtime.around import whereabouts
 from llm_observe._runtime.clock import Ids
 from llm_observe._runtime.given import plain, word
@@ -42,13 +44,7 @@ def told_call(told: Told, ids: Ids, started_at: datetime, *, service: str | None
     )
     return Call(
         id=told.id,
-        trace_id=where.trace_id,
-        span_id=where.span_id,
-        parent_id=where.parent_id,
-        sampled=where.sampled,
-        trace_state=where.trace_state,
-        instrumentation=where.instrumentation,
-        content=where.content,
+        **msgspec.structs.asdict(where),
         request_id=within.request_id if within else None,
         service=service,
         started_at=started_at,

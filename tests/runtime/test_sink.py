@@ -12,7 +12,7 @@ import pytest
 import llm_observe
 from llm_observe._runtime import redaction
 from llm_observe._runtime import sink as sinks
-from llm_observe._runtime.items import Flush, StepEnded
+from llm_observe._runtime.items import Captured, Flush, StepEnded
 from llm_observe._runtime.scope import SUPPRESSED, current, frame
 from llm_observe.errors import Rejected
 from llm_observe.records import Step
@@ -437,6 +437,64 @@ def test_a_record_that_cannot_be_encoded_is_counted(observe, memory, monkeypatch
         observer.stats().exporters["memory"].dropped,
         balanced(observer),
     )
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_what_ends_a_thread_takes_one_record_with_it(observe, memory):
+    """A processor that raises it among others that go the same way: they arrive, and the one is counted."""
+
+    def patience_lost(record):
+        if record.name == "broken":
+            raise KeyboardInterrupt
+        return record
+
+    observer = observe(memory, processors=[patience_lost])
+    with observer.sink._starting:  # so that all are taken together
+        put(observer, "before", "broken", "after")
+    put(observer, "later")
+
+    assert (True, ["before", "after", "later"]) == (observer.flush(60), [record.name for record in memory.records])
+    assert ({"serialize_error": 1}, 1, True) == (
+        observer.stats().exporters["memory"].dropped,
+        observer.stats().restarts,
+        balanced(observer),
+    )
+
+
+def test_a_stop_that_is_late_counts_what_was_made_and_not_sent(observe, memory):
+    """Records are made together and sent together: between the two nothing is forgotten."""
+
+    def slow(record):
+        time.sleep(0.05)
+        return record
+
+    observer = observe(memory, processors=[slow])
+    with observer.sink._starting:
+        put(observer, *map(str, range(30)))
+    stats = observer.shutdown(0.3).exporters["memory"]
+
+    assert [str(n) for n in range(len(memory.records))] == [record.name for record in memory.records]
+    assert (True, {"shutdown_deadline": 30 - len(memory.records)}) == (0 < len(memory.records) < 30, stats.dropped)
+
+
+def test_large_bodies_are_not_read_together(observe, memory, make, monkeypatch):
+    """What is read takes several times the room: no more of it at once than a few bodies, or one that is larger."""
+    groups = []
+    observer = observe(memory)
+    read = observer.assembler.read
+
+    def counted(items):
+        group = list(items)
+        groups.append(sum(isinstance(item, Captured) for item in group))
+        read(group)
+
+    monkeypatch.setattr(observer.assembler, "read", counted)
+    with observer.sink._starting:
+        for size in (400_000, 400_000, 400_000, 3_000_000, 100, 100):
+            observer.hand_over(make.captured(make.exchange(request_size=size)))
+    observer.flush(60)
+
+    assert ([3, 1, 2], 6) == ([count for count in groups if count], len(memory.records))
 
 
 def test_without_a_thread_to_be_had_the_next_item_tries_again(observe, memory, monkeypatch):

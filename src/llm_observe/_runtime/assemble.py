@@ -4,6 +4,7 @@ A call is emitted when it is settled: at once, unless it failed in a way that cl
 supersedes it, its context moves on to something else, its scope ends, or the retry window passes.
 """
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
@@ -55,6 +56,7 @@ class Assembler:
         self._pending: dict[int, Pending] = {}  # by serial of the last attempt, oldest first
         self._serials: dict[Scope, dict[int, None]] = {}  # of those attempts, by the scope that they are in, oldest first
         self._pending_bytes = 0
+        self._read: dict[int, Decoded | Unknown] = {}  # what was read ahead, by serial
         self._handlers: dict[type, Callable[..., Iterable[AnyRecord]]] = {
             Scope: self._request,
             StepEnded: self._step,
@@ -71,6 +73,14 @@ class Assembler:
     def pending(self) -> int:
         """Attempts that wait for their retry."""
         return len(self._pending)
+
+    def read(self, items: Iterable[object]) -> None:
+        """Read the bytes of *items*, ahead of :meth:`records`. What fails here fails there again, and is told there."""
+        self._read.clear()
+        for item in items:
+            if isinstance(item, Captured):
+                with contextlib.suppress(Exception):
+                    self._read[item.serial] = decode(item.complete(), self._endpoints)
 
     def records(self, item: object) -> Iterable[AnyRecord]:
         """What *item* settles."""
@@ -106,7 +116,7 @@ class Assembler:
     def _exchange(self, captured: Captured) -> Iterable[AnyRecord]:
         try:
             exchange = captured.complete()
-            decoded = decode(exchange, self._endpoints)
+            decoded = self._read.pop(captured.serial, None) or decode(exchange, self._endpoints)
         except BaseException:
             captured.settled("")
             raise

@@ -42,9 +42,18 @@ class Outlet:
 
     def send(self, records: Iterable[AnyRecord]) -> None:
         """Bring *records* on their way."""
-        parcels = [parcel for record in records if (parcel := self._packed(record)) is not None]
-        if parcels:
-            self._offer(parcels)
+        parcels: list[Parcel] = []
+        try:
+            for record in records:
+                parcel = self._packed(record)
+                if parcel is not None:
+                    parcels.append(parcel)
+        except BaseException as error:
+            self.lost["serialize_error"] += not isinstance(error, Exception)  # a user's, that ends threads
+            raise
+        finally:
+            if parcels:
+                self._offer(parcels)
 
     def weigh(self) -> None:
         """What exporters hold back counts: the hand-over and the fullest channel share one bound. (Channels share their parcels.)"""

@@ -12,6 +12,7 @@ import argparse
 import asyncio
 import collections
 import gc
+import itertools
 import json
 import os
 import platform
@@ -27,6 +28,8 @@ import msgspec
 from budget import HEADERS, URL, answer, prompt
 
 import llm_observe
+from llm_observe import capture
+from llm_observe._runtime.default import swapped
 from llm_observe._runtime.encode import encode
 from llm_observe._runtime.items import Captured
 from llm_observe._runtime.parcel import Parcel
@@ -41,6 +44,7 @@ SECRETS, WRITTEN = "look for secrets, pack", "write the record as JSON"
 OFFER, EXPORT = "offer it to an exporter", "write the line to the file"
 STAGES = (RECORD, PROCESS, SECRETS, WRITTEN, OFFER, EXPORT)
 READ = "both bodies read by msgspec alone"
+number = itertools.count()
 
 
 class Stages:
@@ -71,7 +75,8 @@ def captured(observer: llm_observe.Observer, kind: str, calls: int) -> list[Capt
     """Calls as the sink takes them."""
     client = httpx2.Client(transport=httpx2.MockTransport(answer))
     for _ in range(calls):
-        body = prompt(100_000 if kind == "large" else 1000, stream=kind == "stream")
+        said = b"%d " % next(number)  # new prompts: what is known already need not be looked through again
+        body = prompt(100_000 if kind == "large" else 1000, stream=kind == "stream", said=said)
         request = client.build_request("POST", URL, content=body, headers=HEADERS)
         if kind == "stream":
             collections.deque(client.send(request, stream=True).iter_raw(), maxlen=0)
@@ -97,13 +102,15 @@ def read(exchange: Any) -> None:
 def measured(kind: str, calls: int, rounds: int) -> dict[str, float]:
     """Every stage of such a call, by name."""
     with tempfile.TemporaryDirectory() as directory:
-        observer = llm_observe.configure(exporters=[FileExporter(Path(directory))])
-        observer.handover.asleep = False  # nobody wakes the sink
+        observer = llm_observe.Observer(exporters=[FileExporter(Path(directory))])
+        observer.sink.start = lambda: None  # type: ignore[method-assign]  # what its thread does is done here
         (channel,), loop, stages = observer.sink.channels, asyncio.new_event_loop(), Stages()
+        channel.open()
         gc.collect()
         gc.disable()
         for _ in range(rounds):
-            items = captured(observer, kind, calls)  # with new prompts: what is known already need not be looked through again
+            with swapped(observer):
+                items = captured(observer, kind, calls)
             exchanges = [item.exchange for item in items]
             whole = [item.complete() for item in items]
             stages.take(READ, read, whole)
@@ -134,6 +141,7 @@ def main() -> None:
     options.add_argument("--json", type=Path, help="write what was found there, too")
     asked = options.parse_args()
     calls = max(1, min(CALLS, int(CALLS * asked.scale)))
+    capture.install()
     found = {kind: measured(kind, calls, asked.rounds) for kind in KINDS}
     if asked.json:
         asked.json.write_text(json.dumps(found, indent=1))

@@ -106,11 +106,13 @@ def test_then_the_answer_goes(handover, make):
 
 def test_then_what_the_ends_of_the_prompt_say_goes(handover, make):
     """The record stays, when its model and parameters have to go."""
-    call = make.captured(make.exchange(request_body=b"p" * 80_000, request_size=80_000))
+    first, second = (make.captured(make.exchange(request_body=b"p" * 80_000, request_size=80_000)) for _ in range(2))
     handover.put(item(85_000))
-    handover.put(call)
+    handover.put(first)
+    handover.put(second)
 
-    assert (2, None, 85_000 + OVERHEAD) == (handover.accepted, call.exchange.request_ends, handover.bytes)
+    assert (3, 2 * END, None) == (handover.accepted, sum(map(len, first.exchange.request_ends)), second.exchange.request_ends)
+    assert 85_000 + 2 * OVERHEAD + 2 * END == handover.bytes
 
 
 def test_records_without_content_have_room_of_their_own(handover, make):
@@ -121,17 +123,19 @@ def test_records_without_content_have_room_of_their_own(handover, make):
     assert (1, 1) == (handover.accepted, handover.shed)
 
 
-@pytest.mark.parametrize("waits", [0, 87_000])
-def test_the_last_of_the_room_is_for_failures_and_retries(make, waits):
+@pytest.mark.parametrize(
+    ("room", "waiting", "reason"), [(8, [10] * 7, "queue_full_count"), (100, [87_000], "queue_full_bytes")], ids=["records", "bytes"]
+)
+def test_the_last_of_the_room_is_for_failures_and_retries(make, room, waiting, reason):
     """An ordinary call finds no room any more where one that failed still does, by records and by bytes."""
-    handover = Handover(room=8, room_bytes=100_000, wake=lambda: None)
-    for size in [waits] if waits else [10] * 7:
+    handover = Handover(room=room, room_bytes=100_000, wake=lambda: None)
+    for size in waiting:
         handover.put(item(size))
-    handover.put(make.captured(make.exchange()))
+    while not handover.dropped[reason]:
+        handover.put(make.captured(make.exchange()))
     handover.put(make.captured(make.exchange(429)))
-    refused = handover.dropped["queue_full_bytes" if waits else "queue_full_count"]
 
-    assert (429, 1) == (handover.take(9)[-1].exchange.status_code, refused)
+    assert (429, 1) == (handover.take(99)[-1].exchange.status_code, handover.dropped[reason])
 
 
 @pytest.mark.parametrize(
@@ -312,8 +316,8 @@ def test_a_new_one_is_empty():
 class Big:
     """Something that can shed, and remembers what it was asked for."""
 
-    def __init__(self, size, left):
-        self.size, self.left, self.asked, self.refused = size, left, [], []
+    def __init__(self, size, left, *, matters=False):
+        self.size, self.left, self.matters, self.asked, self.refused = size, left, matters, [], []
 
     def shed(self, room, most):
         self.asked.append((room, most))
@@ -334,7 +338,7 @@ def test_content_has_three_quarters_of_the_bytes(woken, size, asked):
 
 
 def test_what_waits_and_what_is_held_is_taken_off_what_may_stay(woken):
-    """What waits here takes room of records too, what is held further on that of content only."""
+    """What waits here takes the room of what comes, and so does what is held further on."""
     handover = Handover(room=9, room_bytes=1007, wake=woken)
     handover.put(item(100))
     handover.held = 300
@@ -342,7 +346,22 @@ def test_what_waits_and_what_is_held_is_taken_off_what_may_stay(woken):
     handover.put(one)
     handover.put(other)
 
-    assert ([(357, 782)], [(347, 772)], 2) == (one.asked, other.asked, handover.shed)
+    assert ([(357, 482)], [(347, 472)], 2) == (one.asked, other.asked, handover.shed)
+
+
+def test_without_content_an_eighth_of_the_bytes_is_their_own(woken):
+    """Whatever else waits and is held; of failures two eighths. What was taken has made room, and what kept its content takes none of it."""
+    handover = Handover(room=9, room_bytes=1007, wake=woken)
+    handover.put(whole := Big(800, left=700))
+    handover.held = 5000
+    several = [Big(500, left=100), Big(500, left=20), Big(500, left=10), Big(500, left=10, matters=True)]
+    for one in several:
+        handover.put(one)
+    handover.take(2)
+    handover.put(last := Big(500, left=10))
+
+    rooms = [[most for _, most in one.asked] for one in (whole, *several, last)]
+    assert ([[882], [125], [25], [5], [130], [95]], 5) == (rooms, handover.shed)
 
 
 @pytest.mark.parametrize(("left", "taken"), [(882, 1), (883, 0)])

@@ -207,7 +207,7 @@ def test_an_order_left_after_the_stop_is_taken_along(observe, memory):
     observer = observe(memory)
     order = Flush(threading.Event())
     observer.handover.closed = True
-    observer.handover._waiting.append((order, -1))
+    observer.handover._waiting.append((order, -1, 0))
     observer.handover.closed = False
     put(observer)
     observer.shutdown()
@@ -490,7 +490,7 @@ def test_large_bodies_are_not_read_together(observe, memory, make, monkeypatch):
 
     monkeypatch.setattr(observer.assembler, "read", counted)
     with observer.sink._starting:
-        for size in (400_000, 400_000, 400_000, 3_000_000, 100, 100):
+        for size in (200_000, 200_000, 200_000, 3_000_000, 100, 100):
             observer.hand_over(make.captured(make.exchange(request_size=size)))
     observer.flush(60)
 

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
-RESERVE = 8  # of all the room, one part in so many is for failures and retries only, and as much of its bytes for records without content
+RESERVE = 8  # of all the room, one part in so many is for failures and retries only, and as much of its bytes for calls without content
 BURST = 256  # items that wait: more than a nap of the sink's should let come
 
 
@@ -36,8 +36,9 @@ class Handover:
 
     def __init__(self, room: int, room_bytes: int, wake: Callable[[], None]) -> None:
         self.room, self.room_bytes = room, room_bytes
-        self._common, self._common_bytes = room - room // RESERVE, room_bytes - room_bytes // RESERVE
-        self._content_bytes = room_bytes - 2 * (room_bytes // RESERVE)
+        self._common = room - room // RESERVE
+        self._own_bytes = room_bytes // RESERVE
+        self._content_bytes = room_bytes - 2 * self._own_bytes
         self.asleep = True  # the sink will not look by itself: it must be woken
         self.closed = False
         self.accepted = 0  # by the request side
@@ -50,9 +51,10 @@ class Handover:
         self.ended = 0  # and those of them that have come to their end
         self.watched = False  # whether somebody wants to know of calls that begin
         self.dropped = {"queue_full_count": 0, "queue_full_bytes": 0, "disabled": 0, "forked_child": 0}
-        self._waiting: deque[tuple[Item, int]] = deque()
+        self._waiting: deque[tuple[Item, int, int]] = deque()  # each with its bytes, and with those of them that count as lean
         self._bytes_in = 0
         self._bytes_out = 0  # only the sink writes it
+        self._lean_in = self._lean_out = 0  # those of them that have lost their content
         self._wake = wake
 
     @property
@@ -77,23 +79,27 @@ class Handover:
         if count >= self._common and (count >= self.room or not _matters(item)):
             self._refuse(item, "queue_full_count")
             return
-        size = item.size
+        size, lean = item.size, 0
         waiting = self._bytes_in - self._bytes_out
         if waiting + self.held + size > self._content_bytes:
-            room = self.room_bytes if _matters(item) else self._common_bytes
+            part = self._own_bytes * (2 if _matters(item) else 1)  # of failures and retries, as much again
+            room = self.room_bytes - 2 * self._own_bytes + part - waiting - self.held
             shed = getattr(item, "shed", None)
-            if shed is None:
-                waiting += self.held
-            else:  # what is left of it is small, and has room of its own: records take more in the channels than the bytes they are made of
-                shed(self._content_bytes - waiting - self.held, room - waiting)
+            if (
+                shed is not None
+            ):  # what is left of it is small, and has a part of its own: records take more in the channels than the bytes they are made of
+                left, room = self._content_bytes - waiting - self.held, max(room, part - (self._lean_in - self._lean_out))
+                shed(left, room)
                 size = item.size
-            if waiting + size > room:
+                lean = size if size > left else 0
+            if size > room:
                 self._refuse(item, "queue_full_bytes")
                 return
             self.shed += shed is not None
+            self._lean_in += lean
         self._bytes_in += size
         self.accepted += 1
-        self._waiting.append((item, size))
+        self._waiting.append((item, size, lean))
         if self.asleep or count == BURST:
             self.asleep = False
             self._wake()
@@ -120,7 +126,7 @@ class Handover:
 
     def order(self, item: Item) -> None:
         """Leave an instruction to the sink: not bounded, not counted, and it wakes the sink."""
-        self._waiting.append((item, -1))
+        self._waiting.append((item, -1, 0))
         self.asleep = False
         self._wake()
 
@@ -129,9 +135,10 @@ class Handover:
         taken: list[Item] = []
         until = self._bytes_out + most_bytes
         while self._waiting and len(taken) < most and self._bytes_out < until:
-            item, size = self._waiting.popleft()
+            item, size, lean = self._waiting.popleft()
             if size >= 0:
                 self._bytes_out += size
+                self._lean_out += lean
                 self.taken += 1
             taken.append(item)
         return taken

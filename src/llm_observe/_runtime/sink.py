@@ -38,7 +38,7 @@ _T = TypeVar("_T")
 
 NAP = 0.1  # seconds between two looks while there is traffic
 IDLE = 1.0  # seconds without traffic after which the sink goes to sleep
-GROUP, GROUP_BYTES = 32, 2**20  # items that go through a stage together, and their bytes: read documents are several times as large
+GROUP, GROUP_BYTES = 32, 2**19  # items that go through a stage together, and their bytes: read documents are several times as large
 TURN = 4  # breaths between two turns of the loop, in which exporters go on
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 20.0  # seconds before the loop starts anew after a failure: three times a minute at most
 TELLING = 0.5  # seconds between two looks of the meters at our own numbers

@@ -75,11 +75,11 @@ class Assembler:
         return len(self._pending)
 
     def read(self, items: Iterable[object]) -> None:
-        """Read the bytes of *items*, ahead of :meth:`records`. What fails here fails there again, and is told there."""
+        """Read the bytes of *items*, ahead of :meth:`records`: up to one that fails, which fails there again and is told there."""
         self._read.clear()
-        for item in items:
-            if isinstance(item, Captured):
-                with contextlib.suppress(Exception):
+        with contextlib.suppress(Exception):
+            for item in items:
+                if isinstance(item, Captured):
                     self._read[item.serial] = decode(item.complete(), self._endpoints)
 
     def records(self, item: object) -> Iterable[AnyRecord]:

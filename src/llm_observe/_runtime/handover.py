@@ -85,9 +85,8 @@ class Handover:
             part = self._own_bytes * (2 if _matters(item) else 1)  # of failures and retries, as much again
             room = self.room_bytes - 2 * self._own_bytes + part - waiting - self.held
             shed = getattr(item, "shed", None)
-            if (
-                shed is not None
-            ):  # what is left of it is small, and has a part of its own: records take more in the channels than the bytes they are made of
+            if shed is not None:
+                # What is left of it is small, and has a part of its own: records take more in the channels than the bytes they are made of.
                 left, room = self._content_bytes - waiting - self.held, max(room, part - (self._lean_in - self._lean_out))
                 shed(left, room)
                 size = item.size

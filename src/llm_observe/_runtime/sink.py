@@ -39,6 +39,7 @@ _T = TypeVar("_T")
 NAP = 0.1  # seconds between two looks while there is traffic
 IDLE = 1.0  # seconds without traffic after which the sink goes to sleep
 GROUP, GROUP_BYTES = 32, 2**19  # items that go through a stage together, and their bytes: read documents are several times as large
+FIRST_GROUP = 8  # items, until it is known how long they take
 TURN = 4  # breaths between two turns of the loop, in which exporters go on
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 20.0  # seconds before the loop starts anew after a failure: three times a minute at most
 TELLING = 0.5  # seconds between two looks of the meters at our own numbers
@@ -67,6 +68,7 @@ class Sink:
         self._pace, self._turned = Pace(self._late), 0  # after how many breaths the loop had its last turn
         self._hand: deque[Item] = deque()  # taken, and not worked on yet
         self._made: deque[AnyRecord] = deque()  # records that are not sent yet
+        self._most = FIRST_GROUP  # items that go together now
         self._orders: list[Flush] = []
         self._thread: threading.Thread | None = None
         self._worker = 0  # the thread that does the work, by its ident
@@ -239,17 +241,21 @@ class Sink:
                 await asyncio.sleep(0)
 
     def _go_on(self) -> None:
-        """Take some of the items at hand through the stages. What it cannot finish is still there, in ``_hand`` or in ``_made``."""
-        group = list(self._group())
+        """Take some of the items at hand through the stages: fewer than the last time, if those kept the loop for too long.
+
+        What it cannot finish is still there, in ``_hand`` or in ``_made``.
+        """
+        group, before = list(self._group()), self._pace.breaths
         self.assembler.read(self._pace.over(group))
         for item in self._pace.over(group):
             self._hand.popleft()
             self._make(functools.partial(self.assembler.records, item), owed=0 if isinstance(item, Settle) else 1)
         self._send()
+        self._most = max(1, self._most // 2) if self._pace.breaths - before > 2 * TURN else min(GROUP, 2 * self._most)
 
     def _group(self) -> Iterator[Item]:
         room = GROUP_BYTES
-        for item in itertools.islice(self._hand, GROUP):
+        for item in itertools.islice(self._hand, self._most):
             if isinstance(item, Flush) or room <= 0:
                 return
             room -= item.size if isinstance(item, Captured) else 0

@@ -28,7 +28,6 @@ import msgspec
 from budget import HEADERS, URL, answer, prompt
 
 import llm_observe
-from llm_observe import capture
 from llm_observe._runtime.default import swapped
 from llm_observe._runtime.encode import encode
 from llm_observe._runtime.items import Captured
@@ -38,7 +37,7 @@ from llm_observe.exporters import FileExporter
 from llm_observe.protocols import Batch
 
 KINDS = {"plain": "plain call, 1 KB prompt", "stream": "100-chunk stream", "large": "call with a 100 KB prompt"}
-CALLS = 100  # fewer than wake the sink
+CALLS = 100  # of a round
 RECORD, PROCESS = "make a record of two bodies", "processors"
 SECRETS, WRITTEN = "look for secrets, pack", "write the record as JSON"
 OFFER, EXPORT = "offer it to an exporter", "write the line to the file"
@@ -103,7 +102,7 @@ def measured(kind: str, calls: int, rounds: int) -> dict[str, float]:
     """Every stage of such a call, by name."""
     with tempfile.TemporaryDirectory() as directory:
         observer = llm_observe.Observer(exporters=[FileExporter(Path(directory))])
-        observer.sink.start = lambda: None  # type: ignore[method-assign]  # what its thread does is done here
+        observer.sink.start = lambda: None  # type: ignore[method-assign]  # what its thread does is done here, and two at once disturb each other
         (channel,), loop, stages = observer.sink.channels, asyncio.new_event_loop(), Stages()
         channel.open()
         gc.collect()
@@ -127,7 +126,7 @@ def measured(kind: str, calls: int, rounds: int) -> dict[str, float]:
             stages.take(EXPORT, lambda batch: loop.run_until_complete(channel.exporter.export(batch)), [batch])
         gc.enable()
         loop.close()
-        observer.handover.closed = True
+        observer.closed = True  # nothing is left that its end would wait for
     best = stages.best
     best[EXPORT] /= calls
     best[SECRETS] -= best[WRITTEN]
@@ -141,7 +140,6 @@ def main() -> None:
     options.add_argument("--json", type=Path, help="write what was found there, too")
     asked = options.parse_args()
     calls = max(1, min(CALLS, int(CALLS * asked.scale)))
-    capture.install()
     found = {kind: measured(kind, calls, asked.rounds) for kind in KINDS}
     if asked.json:
         asked.json.write_text(json.dumps(found, indent=1))

@@ -495,6 +495,22 @@ def test_a_stop_that_is_late_counts_what_was_made_and_not_sent(observe, memory):
     assert {"shutdown_deadline": max(1, 30 - len(memory.records))} == stats.dropped
 
 
+def test_a_stop_that_is_late_counts_what_waited_for_a_retry(observe, memory, make, hands):
+    """Failed calls are recorded at the end, as many as there is time for."""
+
+    def slow(record):
+        time.sleep(0.05)
+        return record
+
+    observer = observe(memory, clock=hands.clock, processors=[slow])
+    for _ in range(30):
+        observer.hand_over(make.captured(make.exchange(429)))
+    until(lambda: observer.stats().pending == 30)
+    stats = observer.shutdown(0.3).exporters["memory"]
+
+    assert {"shutdown_deadline": max(1, 30 - len(memory.records))} == stats.dropped
+
+
 def test_large_bodies_are_not_read_together(observe, memory, make, groups):
     """What is read takes several times the room: no more of it at once than a few bodies, or one that is larger."""
     observer = observe(memory)

@@ -102,7 +102,7 @@ def measured(kind: str, calls: int, rounds: int) -> dict[str, float]:
     """Every stage of such a call, by name."""
     with tempfile.TemporaryDirectory() as directory:
         observer = llm_observe.Observer(exporters=[FileExporter(Path(directory))])
-        observer.sink.start = lambda: None  # type: ignore[method-assign]  # what its thread does is done here, and two at once disturb each other
+        observer.sink.start = lambda: None  # what its thread does is done here, and two at once disturb each other
         (channel,), loop, stages = observer.sink.channels, asyncio.new_event_loop(), Stages()
         channel.open()
         gc.collect()

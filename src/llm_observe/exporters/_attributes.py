@@ -4,7 +4,9 @@ The path of a field is its attribute's name, below the convention's prefix: noth
 """
 
 import functools
-from collections.abc import Iterator, Mapping
+import itertools
+import operator
+from collections.abc import Mapping
 from typing import Any, get_args, get_type_hints
 
 import msgspec
@@ -44,7 +46,8 @@ INT64 = range(-(2**63), 2**63)
 
 def attributes(record: AnyRecord) -> dict[str, Value]:
     """Everything *record* says, but for what the span itself says: its ids, times, name and status."""
-    found = dict(_walk(record, "", PREFIX))
+    found: dict[str, Value] = {}
+    _walk(record, "", PREFIX, found)
     if not isinstance(record, Call):
         return found
     if record.request.stream is False:
@@ -88,41 +91,50 @@ def _part(part: Any) -> Any:
     return {**msgspec.to_builtins(part), "content": ""} if isinstance(part, Blob) else part
 
 
-def _walk(struct: msgspec.Struct, path: str, name: str) -> Iterator[tuple[str, Value]]:
-    """The attributes of *struct*, which is the field at *path*; what has no place of its own goes below *name*."""
-    for field, key, default, number in _fields(type(struct)):
-        value = getattr(struct, field)
-        if value is default or value in ((), {}):
-            continue
-        here = path + key
-        place = PLACES.get(here, name + key)
+def _walk(struct: msgspec.Struct, path: str, name: str, found: dict[str, Value]) -> None:
+    """Add the attributes of *struct*, which is the field at *path*, to those *found*; what has no place of its own goes below *name*."""
+    values, (defaults, fields) = msgspec.structs.astuple(struct), _fields(type(struct), path, name)
+    said = map(operator.is_not, values, defaults)  # most fields have their defaults: they never come to the interpreter
+    for value, (place, here, number) in itertools.compress(zip(values, fields, strict=True), said):
         if place is None:
             continue
-        if isinstance(value, msgspec.Struct):
-            yield from _walk(value, here + ".", place + ".")
-        elif isinstance(value, dict) and field != "schema":
-            yield from _entries(value, place + "." if place else "")
-        elif number is not None and type(value) in {int, float}:
-            yield place, plain(number(value))
-        elif isinstance(value, tuple) and isinstance(value[0], Message):
-            yield place, json(tuple(map(parts, value)))
+        kind = type(value)
+        if kind is str:
+            found[place] = value if value.isascii() else plain(value)
+        elif kind is int or kind is float:
+            found[place] = plain(value if number is None else number(value))
+        elif isinstance(value, msgspec.Struct):
+            _walk(value, here, place + ".", found)
+        elif value in ((), {}):
+            continue
+        elif kind is dict and here != "output.schema.":
+            _entries(value, place + "." if place else "", found)
+        elif kind is tuple and isinstance(value[0], Message):
+            found[place] = json(tuple(map(parts, value)))
         else:
-            yield place, plain(value)
+            found[place] = plain(value)
 
 
-def _entries(value: Mapping[str, Any], name: str) -> Iterator[tuple[str, Value]]:
+def _entries(value: Mapping[str, Any], name: str, found: dict[str, Value]) -> None:
     for key, one in value.items():
         if isinstance(one, msgspec.Struct):
-            yield from _walk(one, "*.", f"{name}{key}.")
+            _walk(one, "*.", f"{name}{key}.", found)
         elif one is not None:
-            yield str(plain(f"{name}{key}")), plain(one)
+            found[str(plain(f"{name}{key}"))] = plain(one)
 
 
-@functools.cache
-def _fields(kind: type[msgspec.Struct]) -> list[tuple[str, str, object, type[int] | type[float] | None]]:
-    """The fields of *kind*: each one's name, what it is written as, its default, and its number type: a provider's JSON has 1 for 1.0."""
-    hints = get_type_hints(kind)
-    return [(field.name, field.encode_name, field.default, _number(hints[field.name])) for field in msgspec.structs.fields(kind)]
+_Field = tuple[str | None, str, type[int] | type[float] | None]
+"""An attribute's place, where what is below it is, and its number type: a provider's JSON has 1 for 1.0."""
+
+
+@functools.lru_cache(maxsize=1024)  # some names have a key of the record in them
+def _fields(kind: type[msgspec.Struct], path: str, name: str) -> tuple[list[object], list[_Field]]:
+    """The defaults and the fields of a *kind* that is at *path* and whose names begin with *name*."""
+    hints, fields = get_type_hints(kind), msgspec.structs.fields(kind)
+    here = [path + field.encode_name for field in fields]
+    return [field.default for field in fields], [
+        (PLACES.get(at, name + field.encode_name), at + ".", _number(hints[field.name])) for at, field in zip(here, fields, strict=True)
+    ]
 
 
 def _number(hint: Any) -> type[int] | type[float] | None:

@@ -18,7 +18,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace.export import ConsoleSpanExporter, SpanExporter
 from opentelemetry.trace import NonRecordingSpan, set_span_in_context
 
-from llm_observe.exporters._attributes import DETAILS, EXCEPTION, INT64, PREFIX, attributes, json, parts
+from llm_observe.exporters._attributes import DETAILS, EXCEPTION, INT64, PREFIX, Value, attributes, json, parts
 from llm_observe.exporters._otlp import Otlp, Signal
 from llm_observe.exporters._spans import by_service, context_of, exception, has_failed, here, nanoseconds, told
 from llm_observe.processors.measures import INFERENCE
@@ -47,7 +47,7 @@ class Events:
             name, severity = (EXCEPTION, SeverityNumber.WARN) if isinstance(record, Call) else ("exception", SeverityNumber.ERROR)
             yield self._event(record, name, severity, exception(record))
 
-    def _event(self, record: AnyRecord, name: str, severity: SeverityNumber, said: dict[str, Any]) -> ReadableLogRecord:
+    def _event(self, record: AnyRecord, name: str, severity: SeverityNumber, said: Mapping[str, Value]) -> ReadableLogRecord:
         end = nanoseconds(record.started_at) + round(record.duration * 1e9)
         span = NonRecordingSpan(context_of(record, record.span_id))
         event = LogRecord(

@@ -3,7 +3,7 @@
 What OpenInference has no name for keeps the one it has elsewhere.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from llm_observe.exporters._attributes import PREFIX, Value, attributes, json, plain
@@ -51,11 +51,12 @@ ATTEMPT: dict[str, Value] = {"openinference.span.kind": "CHAIN"}  # one in a row
 
 def openinference(record: AnyRecord) -> dict[str, Value]:
     """Everything *record* says in OpenInference's words."""
-    found = {name: value for name, value in attributes(record).items() if not name.startswith(PREFIX)}
+    said = attributes(record)
+    found = {name: value for name, value in said.items() if not name.startswith(PREFIX)}
     if not isinstance(record, Call):
         return {"openinference.span.kind": "CHAIN", **found, **_metadata(record)}
     kind = _KINDS.get(record.operation.name, "LLM")
-    theirs = {"openinference.span.kind": kind, **_metadata(record), **_model(record, kind), **_content(record)}
+    theirs = {"openinference.span.kind": kind, **_metadata(record), **_model(record, kind, _parameters(said)), **_content(record)}
     return found | {name: plain(value) for name, value in theirs.items() if value is not None}
 
 
@@ -64,10 +65,14 @@ def _metadata(record: AnyRecord) -> dict[str, Value]:
     return {"metadata": json(tags)} if tags else {}
 
 
-def _model(call: Call, kind: str) -> dict[str, Any]:
+def _parameters(said: Mapping[str, Value]) -> str:
+    """What the model was asked beside its messages, of all that is *said* of a call."""
+    asked = PREFIX + "request."
+    return json({name.removeprefix(asked): value for name, value in said.items() if name.startswith(asked) and not name.endswith(".model")})
+
+
+def _model(call: Call, kind: str, parameters: str) -> dict[str, Any]:
     request, response, usage, cost = call.request, call.response, call.usage, call.cost
-    sent = {name: value for name, value in attributes(call).items() if name.startswith(PREFIX + "request.") and not name.endswith(".model")}
-    parameters = json({name.removeprefix(PREFIX + "request."): value for name, value in sent.items()})
     name = response.model or request.model
     if kind == "EMBEDDING":
         model = {"embedding.model_name": name, "embedding.invocation_parameters": parameters}

@@ -9,7 +9,6 @@ import importlib.metadata
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
-from typing import Any
 
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Event, ReadableSpan
@@ -87,9 +86,11 @@ def has_failed(record: AnyRecord) -> bool:
     return record.error is not None and record.status != "cancelled"
 
 
-def told(attributes: Mapping[str, Value], *, failed: bool) -> dict[str, Any]:
+def told(attributes: Mapping[str, Value], *, failed: bool) -> Mapping[str, Value]:
     """*attributes* as a span or an event has them: it is of an error where it *failed*, and nowhere else."""
-    return {name: value for name, value in attributes.items() if failed or name != "error.type"}
+    if failed or "error.type" not in attributes:
+        return attributes
+    return {name: value for name, value in attributes.items() if name != "error.type"}
 
 
 def exception(record: AnyRecord) -> dict[str, Value]:

@@ -204,6 +204,7 @@ class Assembler:
         )
         call = call_of(
             decoded,
+            response,
             id=call_id(first.started_ns, captured.serial),
             trace_id=where.trace_id,
             span_id=where.span_id,
@@ -212,7 +213,6 @@ class Assembler:
             trace_state=where.trace_state,
             instrumentation=where.instrumentation,
             content=where.content,
-            response=response,
             request_id=scope.request_id if scope else None,
             service=self.service,
             started_at=settled.attempts[0].started_at,

@@ -50,11 +50,11 @@ class Ids(msgspec.Struct, frozen=True):
 
     def trace(self) -> str:
         """A trace id, 32 hex digits, never all zero."""
-        return f"{self.bits(128) or 1:032x}"
+        return (self.bits(128) or 1).to_bytes(16, "big").hex()
 
     def span(self) -> str:
         """A span id, 16 hex digits, never all zero."""
-        return f"{self.bits(64) or 1:016x}"
+        return (self.bits(64) or 1).to_bytes(8, "big").hex()
 
     def record(self, wall_ns: int) -> str:
         """A record id for something that began at *wall_ns*; ids of one process sort to a fraction of a microsecond (RFC 9562, 6.2)."""
@@ -71,8 +71,8 @@ def call_id(wall_ns: int, serial: int) -> str:
 
 def _uuid7(wall_ns: int, rest: int) -> str:
     milliseconds, nanoseconds = divmod(wall_ns, 1_000_000)
-    text = _halves(milliseconds << 16 | 0x7000 | (nanoseconds << 12) // 1_000_000, 0x8 << 60 | rest).hex()
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+    text = _halves(milliseconds << 16 | 0x7000 | (nanoseconds << 12) // 1_000_000, 0x8 << 60 | rest).hex("-", 2)
+    return f"{text[:4]}{text[5:29]}{text[30:34]}{text[35:]}"
 
 
 def instant(wall_ns: int) -> datetime:

@@ -24,11 +24,10 @@ def encode(record: msgspec.Struct) -> bytes:
         line = _encoder.encode(record)
     except Exception:  # a user's processor, or half a character of a provider's: rare, and may take its time
         line = _encoder.encode(plain(record))
-    if not line.isascii():
-        if 0xE2 in line and (0xA8 in line or 0xA9 in line):
-            line = _SEPARATORS.sub(_escaped, line)
-        if 0xC2 in line:
-            line = _CONTROLS.sub(_escaped, line)
+    if 0xE2 in line and (0xA8 in line or 0xA9 in line):
+        line = _SEPARATORS.sub(_escaped, line)
+    if 0xC2 in line:
+        line = _CONTROLS.sub(_escaped, line)
     return line
 
 

@@ -73,8 +73,9 @@ def read(held: Held) -> dict[str, str]:
     """What was held, as :meth:`AllowedHeaders.pick` would have picked it."""
     names, headers = held
     values = list(map(_value_of, headers))
-    if max(map(len, values), default=0) <= LONGEST:
-        texts = b"\n".join(values).decode("latin-1").split("\n")  # all at once: a line end is in no value that came over HTTP
+    joined = b"\n".join(values)
+    if len(joined) <= LONGEST or max(map(len, values)) <= LONGEST:
+        texts = joined.decode("latin-1").split("\n")  # all at once: a line end is in no value that came over HTTP
         if len(texts) == len(names):
             return dict(zip(names, texts, strict=True))
     return {name: value[:LONGEST].decode("latin-1") for name, value in zip(names, values, strict=True)}

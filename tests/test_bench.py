@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -52,22 +53,26 @@ def test_each_stage_of_the_background_work_has_its_time(tmp_path):
 
 @pytest.fixture
 def make_run(monkeypatch, tmp_path):
-    """Makes a run of the bare client, ourselves and two peers, in a scenario that is begun."""
+    """Makes a run of some tools in a scenario that is begun; they are all in this environment."""
     monkeypatch.syspath_prepend(str(BENCH))
     from peers.driver import Run
     from peers.scenarios import SCENARIOS
     from peers.tools import TOOLS
 
-    scenario, tools = SCENARIOS["plain-sync"], [TOOLS[name] for name in ("bare", "llm-observe", "langfuse", "sentry")]
-    run = Run(tools, [scenario], 0, tmp_path, {}, tick=lambda said: None, save=lambda run: None, most=2)
-    run.blocks[scenario.name], run.exported[scenario.name], run.failed[scenario.name] = {}, {}, {}
-    return run, scenario
+    def made(scenario, *tools):
+        pythons = dict.fromkeys(tools, Path(sys.executable))
+        chosen = [TOOLS[name] for name in tools]
+        run = Run(chosen, [SCENARIOS[scenario]], 0, tmp_path, pythons, tick=lambda said: None, save=lambda run: None, most=2)
+        run.blocks[scenario], run.exported[scenario], run.failed[scenario] = {}, {}, {}
+        return run, SCENARIOS[scenario]
+
+    return made
 
 
 @PINNED
 def test_a_tool_that_fails_ends_its_own_part_alone(make_run):
     """It has no further turn in the scenario, and the reason is kept; the others have all their rounds."""
-    run, scenario = make_run
+    run, scenario = make_run("plain-sync", "bare", "llm-observe", "langfuse", "sentry")
 
     def do(tool, counts):
         if tool.name == "sentry":
@@ -92,7 +97,7 @@ def test_we_are_compared_with_the_best_peer_that_did_its_work(make_run):
     from peers.figures import rows
     from peers.report import page
 
-    run, scenario = make_run
+    run, scenario = make_run("plain-sync", "bare", "llm-observe", "langfuse", "sentry")
     run.failed[scenario.name]["sentry"] = "RuntimeError: out of order"
     for tool, milliseconds, found in zip(run.tools[:3], (1.0, 1.1, 2.0), (0, 10, 9), strict=True):
         run.keep(scenario, tool, [milliseconds], 1e-3, caller_us=milliseconds, cpu_us=milliseconds)
@@ -111,3 +116,24 @@ def test_we_are_compared_with_the_best_peer_that_did_its_work(make_run):
 
     assert "langfuse" == ours["best_peer"]["added_p50"]["tool"]
     assert 0.1 == pytest.approx(ours["best_peer"]["added_p50"]["part"])
+
+
+@PINNED
+@pytest.mark.skipif("OLDEST" in os.environ or (3, 11) != sys.version_info[:2], reason="one Python's instructions are as good as another's")
+@pytest.mark.skipif(shutil.which("valgrind") is None and "CI" not in os.environ, reason="valgrind is not installed")
+@pytest.mark.timeout(300)
+def test_instructions_are_counted_by_thread(make_run):
+    """What the caller executes, and what all do until everything is exported: who does nothing in the background has no more of these."""
+    run, scenario = make_run("instructions-plain-sync", "bare", "llm-observe")
+    run.quick = True
+    run.serve()
+    try:
+        run.counted(scenario)
+    finally:
+        run.dismiss()
+    (bare,), (ours,) = (run.blocks[scenario.name][tool.name] for tool in run.tools)
+
+    assert {} == run.failed[scenario.name]
+    assert {"prompts": 20, "whole_prompts": 20, "answers": 20, "asked": 20} == run.exported[scenario.name]["llm-observe"]
+    assert 1_000 < bare["caller_k"] < ours["caller_k"] < 1.1 * bare["caller_k"]
+    assert ours["all_k"] - ours["caller_k"] > 100 > bare["all_k"] - bare["caller_k"]

@@ -29,6 +29,10 @@ from peers.scenarios import SCENARIOS
 from peers.tools import TOOLS, Tool
 
 ROOT = Path(__file__).parent.parent.parent
+PARTS = {
+    "times": "What each tool adds, by scenario, with quartiles",
+    "instructions": "Thousands of instructions that each tool adds, by scenario",
+}
 KEPT = ("blocks", "exported", "failed", "own", "versions", "took")  # of a run, to go on with
 
 
@@ -103,8 +107,8 @@ def main() -> None:
     scenarios = chosen(asked.scenario, SCENARIOS)
     peers = chosen(asked.peer, TOOLS)
     tools = [tool for tool in TOOLS.values() if tool in peers or tool.kind == "ours" or tool.name == "bare"]
-    if asked.docs and (asked.quick or asked.peer or asked.scenario):
-        raise SystemExit("--docs is for a whole run: no --quick, no --peer, no --scenario")
+    if asked.docs and (asked.quick or asked.peer or asked.scenario not in (None, ["instructions"])):
+        raise SystemExit("--docs is for a whole run, or for `--scenario instructions`: no --quick, no --peer, no other --scenario")
     if where["load_before"] > 0.5:
         console.print(f"The machine is busy (load {where['load_before']:.1f}): the figures will say so.", style="bold yellow")
     shutil.rmtree(asked.home / "stored", ignore_errors=True)
@@ -168,20 +172,31 @@ def taken_up(run: Run, part: Path, about: dict[str, Any]) -> None:
 
 
 def told(result: dict[str, Any], asked: argparse.Namespace, console: Console) -> None:
-    """Prints, draws and writes it all."""
-    asked.out.with_suffix(".json").write_text(json.dumps(result, indent=1) + "\n")
+    """Prints, draws and writes it all: what was timed, and what was counted."""
+    written = [asked.out.with_suffix(".json")]
+    written[0].write_text(json.dumps(result, indent=1) + "\n")
     printed(result, console)
-    written, drawn = [asked.out.with_suffix(".json")], {}
-    if pictures := bars(result["rows"], asked.out):
-        written += pictures
-        drawn["What each tool adds, by scenario, with quartiles"] = pictures[-1]
-    if "curves" in result["own"]:
-        pictures = lines(result["own"]["curves"]["curves"], asked.out.with_name(f"{asked.out.name}-curves"))
-        written += pictures
-        drawn["How work grows with streams, messages, queues and requests under way"] = pictures[-1]
-    if asked.docs:
-        written += into_docs(result, drawn, ROOT / "docs" / "performance.md")
-    console.print("Written: " + ", ".join(str(path) for path in written))
+    for part, words in PARTS.items():
+        names = {name for name in result["seconds"] if (SCENARIOS[name].kind == "counted") == (part == "instructions")}
+        if not names:
+            continue
+        of_part = result | {
+            "rows": [row for row in result["rows"] if row["scenario"] in names],
+            "own": {name: figures for name, figures in result["own"].items() if name in names},
+            "minutes": sum(seconds for name, seconds in result["seconds"].items() if name in names) / 60,
+        }
+        out = asked.out.with_name(f"{asked.out.name}-{part}")
+        drawn = {}
+        if pictures := bars(of_part["rows"], out):
+            written += pictures
+            drawn[words] = pictures[-1]
+        if "curves" in of_part["own"]:
+            pictures = lines(of_part["own"]["curves"]["curves"], out.with_name(f"{out.name}-curves"))
+            written += pictures
+            drawn["How work grows with streams, messages, queues and requests under way"] = pictures[-1]
+        if asked.docs:
+            written += into_docs(of_part, drawn, ROOT / "docs" / "performance.md", part)
+    console.print("Written: " + ", ".join(str(path) for path in dict.fromkeys(written)))
 
 
 if __name__ == "__main__":

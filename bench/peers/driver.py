@@ -11,13 +11,14 @@ import queue
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from peers.instructions import Counted, counting
 from peers.processes import APP, BENCH, CORES, Server, WebApp, Worker, finished, got
 from peers.scenarios import Scenario
 from peers.tools import Tool
@@ -25,6 +26,7 @@ from peers.tools import Tool
 NOBODY = "http://127.0.0.1:9"
 FAST = Path("/dev/shm")
 LEAST = 3  # rounds, however long they take
+BESIDE = {"memory", "counted"}  # kinds that need no turns: two tools work at a time, each in a process of its own, with a sink of its own
 LASTING = {"calls", "crowd", "web"}  # kinds that fill the time they are given: they come last, after what takes as long as it takes
 
 
@@ -47,23 +49,23 @@ class Run:
     own: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, dict[str, str]] = field(default_factory=dict)
     took: dict[str, float] = field(default_factory=dict)  # seconds, of the scenarios that are done
-    crew: dict[str, Worker | WebApp] = field(default_factory=dict)
+    crew: dict[str, Worker | WebApp | Counted] = field(default_factory=dict)
     servers: dict[str, Server] = field(default_factory=dict)
     number: int = 0
 
     def count(self, scenario: Scenario) -> int:
-        return max(10, scenario.count // 10) if self.quick and scenario.kind != "import" else scenario.count
+        return min(scenario.count, max(10, scenario.count // 10)) if self.quick else scenario.count
 
     def all(self) -> None:
         seat = ""
         kinds = {"calls": self.called, "crowd": self.called, "web": self.served, "memory": self.remembered, "import": self.imported}
-        kinds["own"] = self.alone
+        kinds |= {"counted": self.counted, "own": self.alone}
         try:
             for scenario in sorted(self.scenarios, key=lambda each: each.kind in LASTING):
                 if scenario.name in self.took:
                     continue
                 began, before = time.monotonic(), seat
-                seat = scenario.framework or {"crowd": "calls"}.get(scenario.kind, scenario.kind)
+                seat = {"crowd": "calls"}.get(scenario.kind, scenario.kind) + scenario.framework
                 if seat != before:
                     self.dismiss()
                 self.blocks[scenario.name], self.exported[scenario.name], self.failed[scenario.name] = {}, {}, {}
@@ -122,7 +124,7 @@ class Run:
             member = self.crew.pop(tool.name, None)
             if member is not None:
                 member.close()
-            if scenario.kind != "memory":
+            if scenario.kind not in BESIDE:
                 got(f"{self.sink.url}/count")  # what it left is nobody else's
 
     def keep(self, scenario: Scenario, tool: Tool, times: list[float], unit: float, took: float = 0, **more: float) -> None:
@@ -157,18 +159,18 @@ class Run:
 
         self.turns(scenario, do)
 
-    def worker(self, tool: Tool, sink: str = "", core: int = APP, home: Path | None = None) -> Worker:
+    def worker(self, tool: Tool, sink: str = "", core: int = APP, home: Path | None = None, under: Iterable[str] = ()) -> Worker:
         home = home or self.home / "stored" / tool.name
         home.mkdir(parents=True, exist_ok=True)
         command = [str(self.pythons[tool.name]), "-m", "peers.worker", tool.name, self.provider.url, sink or self.sink.url, str(home)]
-        worker = Worker(command, core, self.log(tool.name))
+        worker = Worker([*under, *command], core, self.log(tool.name))
         self.versions[tool.name] = worker.ask("hello")["versions"]
         return worker
 
-    def found(self, tool: Tool, worker: Worker, sink: Server) -> dict[str, int]:
+    def found(self, tool: Tool, worker: Worker | WebApp, sink: Server) -> dict[str, int]:
         """How many calls of the last block are where *tool* exports to. It has been flushed."""
-        counted = worker.ask("stored")
-        return counted if tool.exports == "disk" else got(f"{sink.url}/count")
+        stored = worker.stored()
+        return stored if tool.exports == "disk" else got(f"{sink.url}/count")
 
     # --- web apps ------------------------------------------------------------------------------------------------------
 
@@ -179,48 +181,78 @@ class Run:
             way = f"r{scenario.rate}" if scenario.rate else f"c{scenario.concurrency}"
             seen = app.load(count, way, self.number)
             self.number += count
-            stored = app.stored()
-            found = stored if tool.exports == "disk" else got(f"{self.sink.url}/count")
+            found = self.found(tool, app, self.sink)
             if counts:
                 self.keep(scenario, tool, seen["times"], 1, took=seen["took"], failed=seen["failed"])
                 self.exports(scenario, tool, found, count)
 
         self.turns(scenario, do)
 
-    def app(self, tool: Tool, framework: str) -> WebApp:
+    def app(self, tool: Tool, framework: str, sink: str = "", core: int = APP, under: Iterable[str] = ()) -> WebApp:
         home = self.home / "stored" / f"{tool.name}-{framework}"
         home.mkdir(parents=True, exist_ok=True)
-        bench = {"tool": tool.name, "provider": self.provider.url, "sink": self.sink.url, "home": str(home)}
-        return WebApp(self.pythons[tool.name], framework, self.log(f"{tool.name}-{framework}"), bench)
+        bench = {"tool": tool.name, "provider": self.provider.url, "sink": sink or self.sink.url, "home": str(home)}
+        return WebApp(self.pythons[tool.name], framework, self.log(f"{tool.name}-{framework}"), bench, core, under)
+
+    # --- instructions --------------------------------------------------------------------------------------------------
+
+    def counted(self, scenario: Scenario) -> None:
+        """What each tool executes: after as much work as one block, to warm up, which is not counted."""
+        count = self.count(scenario)
+
+        def once(tool: Tool, core: int) -> None:
+            work = self.crew.get(tool.name) or self.crew.setdefault(tool.name, self.counting(tool, scenario, core))
+            asked = work.asked
+            work.work(scenario, max(count, 10))
+            blocks = [work.block(scenario, count) for _ in range(1 if self.quick else 2)]
+            self.blocks[scenario.name][tool.name] = blocks
+            if scenario.size:
+                self.exports(scenario, tool, self.found(tool, work.member, work.sink), work.asked - asked)
+
+        self.beside(scenario, self.tools, once)
+
+    def counting(self, tool: Tool, scenario: Scenario, core: int) -> Counted:
+        folder = self.home / "instructions" / tool.name
+        under, sink = counting(folder), Server("peers.swallow", self.log("sink"))
+        if scenario.framework:
+            return Counted(self.app(tool, scenario.framework, sink.url, core, under), sink, folder)
+        return Counted(self.worker(tool, sink.url, core, under=under), sink, folder)
 
     # --- the whole process ---------------------------------------------------------------------------------------------
 
     def remembered(self, scenario: Scenario) -> None:
-        """Each tool in a new process, once, and on all cores: memory does not depend on who else runs, nor on a disk's speed."""
-        dead, cores = scenario.name.endswith("dead"), queue.SimpleQueue()
+        """Each tool in a new process, once: memory does not depend on who else runs, nor on a disk's speed."""
+        dead = scenario.name.endswith("dead")
+
+        def once(tool: Tool, core: int) -> None:
+            with ExitStack() as stack:
+                home = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=FAST if FAST.is_dir() else None)))
+                sink = stack.enter_context(Server("peers.swallow", self.log("sink")))
+                worker = stack.enter_context(self.worker(tool, NOBODY if dead else sink.url, core, home))
+                said = worker.ask("memory", count=self.count(scenario), dead=dead)
+                if not dead:
+                    self.exports(scenario, tool, self.found(tool, worker, sink), said["made"])
+            mib = {name: said[name] / 2**20 for name in ("base", "peak", "end")}
+            self.blocks[scenario.name][tool.name] = [mib | {"growth": mib["peak"] - mib["base"]}]
+
+        self.beside(scenario, [tool for tool in self.tools if not dead or tool.exports == "sink" or tool.name == "bare"], once)
+
+    def beside(self, scenario: Scenario, tools: list[Tool], once: Callable[[Tool, int], None]) -> None:
+        """Have each of *tools* do *once*, on a core that no other has meanwhile."""
+        cores = queue.SimpleQueue()
         for core in CORES:
             cores.put(core)
 
-        def once(tool: Tool) -> None:
-            core, count = cores.get(), self.count(scenario)
+        def seated(tool: Tool) -> None:
+            core = cores.get()
             try:
-                with ExitStack() as stack:
-                    home = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=FAST if FAST.is_dir() else None)))
-                    sink = stack.enter_context(Server("peers.swallow", self.log("sink")))
-                    worker = stack.enter_context(self.worker(tool, NOBODY if dead else sink.url, core, home))
-                    said = worker.ask("memory", count=count, dead=dead)
-                    if not dead:
-                        self.exports(scenario, tool, self.found(tool, worker, sink), said["made"])
+                self.attempt(scenario, tool, functools.partial(once, tool, core))
             finally:
                 cores.put(core)
-            mib = {name: said[name] / 2**20 for name in ("base", "peak", "end")}
-            self.blocks[scenario.name][tool.name] = [mib | {"growth": mib["peak"] - mib["base"]}]
             self.tick(f"{scenario.title}: {tool.name}")
 
         with ThreadPoolExecutor(len(CORES)) as pool:
-            for tool in self.tools:
-                if not dead or tool.exports == "sink" or tool.name == "bare":
-                    pool.submit(self.attempt, scenario, tool, functools.partial(once, tool))
+            list(pool.map(seated, tools))
 
     def imported(self, scenario: Scenario) -> None:
         def do(tool: Tool, counts: bool) -> None:

@@ -37,7 +37,7 @@ def row(run: Run, scenario: Scenario, tool: Tool) -> dict[str, Any]:
     """One tool's: each figure that its blocks have, and what it adds to the bare client's of the same round."""
     blocks, bare = (run.blocks[scenario.name][name] for name in (tool.name, "bare"))
     found: dict[str, Any] = {"rounds": len(blocks)}
-    for name in ("p50", "p99", "max", "caller_us", "cpu_us", "per_s", "provider", "growth", "peak"):
+    for name in ("p50", "p99", "max", "caller_us", "cpu_us", "per_s", "provider", "growth", "peak", "caller_k", "all_k", "per_g"):
         if name in blocks[0]:
             found[name] = spread([block[name] for block in blocks])
             found[f"added_{name}"] = spread([block[name] - other[name] for block, other in zip(blocks, bare, strict=True)])
@@ -65,6 +65,7 @@ COMPARED = {
     "calls": ("added_p50", "added_caller_us", "added_cpu_us"),
     "crowd": ("added_cpu_us",),
     "web": ("times_p99", "times_per_s"),
+    "counted": ("added_caller_k", "added_all_k", "times_per_g"),
     "memory": ("growth",),
     "import": ("added_p50",),
 }
@@ -74,11 +75,11 @@ COMPARED = {
 def beside(row: dict[str, Any], others: list[dict[str, Any]]) -> dict[str, Any]:
     """By each measure: the best peer that did the whole work, its figure, and what part of it *row*'s is where both are additions."""
     peers = [other for other in others if other["is"] == "peer" and not other["void"]]
-    if not peers or row["is"] == "peer" or row["void"] or row["scenario"] == "other-sync":  # which no peer touches
+    if not peers or row["is"] == "peer" or row["void"] or row["scenario"].endswith("other-sync"):  # which no peer touches
         return {}
     found = {}
-    for name in COMPARED[row["kind"]]:
-        best = (max if name == "times_per_s" else min)(peers, key=lambda other: other[name]["median"])
+    for name in (name for name in COMPARED[row["kind"]] if name in row):
+        best = (max if name.startswith("times_per_") else min)(peers, key=lambda other: other[name]["median"])
         figure = best[name]["median"]
         found[name] = {"tool": best["tool"], "figure": figure}
         if name.startswith("added") and figure > 0:

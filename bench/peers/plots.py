@@ -16,6 +16,7 @@ BARS = {
     "calls": ("added_p50", 1e3, "added to a call, µs"),
     "crowd": ("added_cpu_us", 1, "CPU added to a stream, µs"),
     "web": ("p99", 1, "p99, ms"),
+    "counted": ("added_all_k", 1, "thousand instructions added, all threads"),
     "memory": ("growth", 1, "growth, MiB"),
     "import": ("added_p50", 1, "added, ms"),
 }

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -78,6 +78,15 @@ class Worker:
         self.process.stdin.flush()
         return self.heard()
 
+    def flush(self) -> None:
+        self.ask("flush")
+
+    def settle(self) -> None:
+        self.ask("settle")
+
+    def stored(self) -> dict[str, int]:
+        return self.ask("stored")
+
     def close(self) -> None:
         with contextlib.suppress(OSError):  # it is gone already
             self.process.stdin.close()
@@ -106,20 +115,20 @@ class Server(Worker):
 class WebApp:
     """A web app under its server."""
 
-    def __init__(self, python: Path, framework: str, log: Path, bench: dict[str, str]) -> None:
+    def __init__(self, python: Path, framework: str, log: Path, bench: dict[str, str], core: int = APP, under: Iterable[str] = ()) -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
         self.log = log
         command = {
-            "fastapi": f"-m uvicorn --factory peers.web:fastapi_app --port {self.port} --no-access-log --log-level warning",
-            "flask": f"-m gunicorn peers.web:flask_app() --worker-class gthread --threads 32 --bind 127.0.0.1:{self.port} --log-level warning",
+            "fastapi": f"-m uvicorn --factory peers.web:fastapi_app --port {self.port} --no-access-log --log-level warning --timeout-keep-alive 300",
+            "flask": f"-m gunicorn peers.web:flask_app() --worker-class gthread --threads 32 --timeout 0 --keep-alive 300 --bind 127.0.0.1:{self.port} --log-level warning",
         }[framework]
-        self.process = started([str(python), *command.split()], APP, log, BENCH=json.dumps(bench))
+        self.process = started([*under, str(python), *command.split()], core, log, BENCH=json.dumps(bench))
         self._wait()
 
     def _wait(self) -> None:
-        until = time.monotonic() + 120
+        until = time.monotonic() + PATIENCE
         while time.monotonic() < until:
             if self.process.poll() is not None:
                 break
@@ -133,6 +142,11 @@ class WebApp:
 
     def stored(self) -> dict[str, int]:
         return got(f"http://127.0.0.1:{self.port}/stored")
+
+    def flush(self) -> None:
+        got(f"http://127.0.0.1:{self.port}/flush")
+
+    settle = flush
 
     def load(self, count: int, way: str, first: int) -> dict[str, Any]:
         command = [sys.executable, "-m", "peers.load", str(self.port), str(count), way, str(first)]

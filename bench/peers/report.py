@@ -4,11 +4,11 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
 HEADS = {
     "calls": ["p50 ms", "added µs", "quartiles", "p99 ms", "caller's CPU added µs", "quartiles", "CPU added µs", "quartiles"],
     "crowd": ["p50 ms", "CPU added µs", "quartiles", "streams/s", "kept"],
     "web": ["requests/s", "kept", "p50 ms", "p99 ms", "p99 of bare", "quartiles"],
+    "counted": ["caller's thread, thousands", "added", "all threads, thousands", "added", "quartiles", "kept"],
     "memory": ["growth MiB", "peak MiB"],
     "import": ["ms", "added ms", "quartiles"],
 }
@@ -19,6 +19,9 @@ WORDS = {
     "times_p99": "p99, of the bare app's",
     "times_per_s": "throughput, of the bare app's",
     "growth": "growth",
+    "added_caller_k": "added, the caller's thread",
+    "added_all_k": "added, all threads",
+    "times_per_g": "throughput, if instructions alone decided",
 }
 BUSY = 0.8  # of a core: a provider as busy as that may be what is measured
 
@@ -49,6 +52,10 @@ def cells(row: dict[str, Any]) -> list[str]:
         case "web":
             kept, of_bare = f"{row['times_per_s']['median']:.0%}", row["times_p99"]
             return [median(row["per_s"], 0), kept, median(row["p50"]), median(row["p99"]), median(of_bare), quartiles(of_bare, 2)]
+        case "counted":
+            own = [median(row["caller_k"], 0), median(row["added_caller_k"], 0)] if "caller_k" in row else ["", ""]
+            every = [median(row["all_k"], 0), median(row["added_all_k"], 0), quartiles(row["added_all_k"])]
+            return [*own, *every, f"{row['times_per_g']['median']:.0%}" if "per_g" in row else ""]
         case "memory":
             return [median(row["growth"], 1), median(row["peak"], 0)]
         case _:
@@ -90,6 +97,8 @@ def shown(measure: str, kind: str, value: float) -> str:
             return f"{value:,.0f} ms" if kind == "import" else f"{value * 1e3:,.0f} µs"
         case "added_cpu_us" | "added_caller_us":
             return f"{value:,.0f} µs"
+        case "added_caller_k" | "added_all_k":
+            return f"{value:,.0f} k"
         case "growth":
             return f"{value:,.1f} MiB"
         case _:
@@ -184,15 +193,16 @@ def versions(result: dict[str, Any]) -> dict[str, str]:
     return {package: version for packages in result["versions"].values() for package, version in packages.items()}
 
 
-def into_docs(result: dict[str, Any], drawn: dict[str, Path], path: Path) -> list[Path]:
-    """Puts the tables and the pictures *drawn* between the marks of the page at *path*."""
-    before, _, rest = path.read_text().partition(BEGIN)
-    _, mark, after = rest.partition(END)
+def into_docs(result: dict[str, Any], drawn: dict[str, Path], path: Path, part: str) -> list[Path]:
+    """Puts the tables and the pictures *drawn* between the marks that the page at *path* has for that *part*."""
+    begin, end = f"<!-- {part}:begin -->", f"<!-- {part}:end -->"
+    before, _, rest = path.read_text().partition(begin)
+    _, mark, after = rest.partition(end)
     if not mark:
-        raise SystemExit(f"{path} has no {BEGIN} and {END} to put the tables between")
+        raise SystemExit(f"{path} has no {begin} and {end} to put the tables between")
     home = path.parent / "img"
     home.mkdir(exist_ok=True)
     pictures = {words: Path(shutil.copy(picture, home / f"performance-{picture.name}")) for words, picture in drawn.items()}
     shown = {words: f"img/{picture.name}" for words, picture in pictures.items()}
-    path.write_text(f"{before}{BEGIN}\n{page(result, shown)}\n{END}{after}")
+    path.write_text(f"{before}{begin}\n{page(result, shown)}\n{end}{after}")
     return [path, *pictures.values()]

@@ -1,5 +1,6 @@
 """What is done, many times: the scenarios by name."""
 
+import dataclasses
 from dataclasses import dataclass
 
 WORDS = {"sync": "sync", "async": "async", "aiohttp": "async over aiohttp"}
@@ -11,7 +12,7 @@ class Scenario:
 
     name: str
     title: str
-    kind: str  # "calls", "crowd", "web", "memory", "import", or "own" for what needs no peers: `bench/<name>.py`
+    kind: str  # "calls", "crowd", "web", "counted", "memory", "import", or "own" for what needs no peers: `bench/<name>.py`
     count: int
     share: float  # seconds of a run of 25 minutes
     size: int = 1000
@@ -20,6 +21,14 @@ class Scenario:
     framework: str = ""
     concurrency: int = 0
     rate: int = 0
+
+
+def _counted(scenario: Scenario) -> Scenario:
+    """The same, with its instructions counted: a block is much slower, and few of them are enough."""
+    count = 64 if scenario.framework else 5 if scenario.stream else 20 if scenario.size > 1000 else 40
+    share = 90 if scenario.framework else 60 if scenario.stream else 30
+    name, title = f"instructions-{scenario.name}", f"instructions, {scenario.title}"
+    return dataclasses.replace(scenario, name=name, title=title, kind="counted", count=count, share=share)
 
 
 def _all() -> list[Scenario]:
@@ -37,6 +46,7 @@ def _all() -> list[Scenario]:
             found.append(Scenario(f"{framework}-{concurrency}", title, "web", count, share, framework=framework, concurrency=concurrency))
         title = f"{framework} under {server}, 150 requests/s"
         found.append(Scenario(f"{framework}-150", title, "web", 600, 160, framework=framework, rate=150))
+    found += [_counted(scenario) for scenario in found if scenario.kind == "calls" or scenario.concurrency == 32]
     found.append(Scenario("memory", "memory after 20,000 calls", "memory", 20_000, 110))
     found.append(Scenario("memory-dead", "memory after 20,000 calls, nobody at the exporter's address", "memory", 20_000, 80))
     found.append(Scenario("import", "import", "import", 1, 40))

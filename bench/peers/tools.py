@@ -24,6 +24,9 @@ class Handle:
     web: Callable[[str, Any], object] = lambda *_: None
 
 
+SLOWED = "BENCH_SLOWED"
+"""The variable that says how many times slower than usual the process is: background threads are to find as much at once as they do at full speed."""
+
 Setup = Callable[[str, Path], Handle]
 """Sets a tool up, to export to the address given or to write into the directory given."""
 
@@ -56,7 +59,13 @@ def set_up_naive(sink: str, home: Path) -> Handle:
 
 def observed(**settings: Any) -> Handle:
     import llm_observe
+    from llm_observe._runtime import pace, sink
 
+    if SLOWED in os.environ:
+        times = float(os.environ[SLOWED])
+        sink.NAP *= times
+        pace.SLICE *= times
+        settings["batch_age"] = times
     llm_observe.configure(**settings)
 
     def web(framework: str, app: Any) -> None:

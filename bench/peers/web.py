@@ -42,6 +42,11 @@ def fastapi_app() -> Any:
         answer = await client.chat.completions.create(**asked(call))
         return {"said": answer.choices[0].message.content or ""}
 
+    @app.get("/flush")
+    def flush() -> dict[str, int]:
+        handle.flush()
+        return {}
+
     @app.get("/stored")
     def in_thread() -> dict[str, int]:
         return stored(handle)
@@ -62,6 +67,11 @@ def flask_app() -> Any:
     def chat(call: str) -> dict[str, str]:
         answer = client.chat.completions.create(**asked(call))
         return {"said": answer.choices[0].message.content or ""}
+
+    @app.get("/flush")
+    def flush() -> dict[str, int]:
+        handle.flush()
+        return {}
 
     @app.get("/stored")
     def here() -> dict[str, int]:

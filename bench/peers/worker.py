@@ -45,14 +45,28 @@ def remembered(count: int, caller: Caller, flush: Callable[[], object]) -> dict[
     return {"base": base, "peak": peak, "end": resident(), "made": count + WARM}
 
 
+def settle() -> None:
+    """What is there by now stays: the next block's collections are soon done."""
+    gc.collect()
+    gc.freeze()
+
+
 def done(command: dict[str, Any], tool: str, handle: Handle, caller: Caller) -> dict[str, Any]:
     match command["do"]:
         case "hello":
             return {"python": platform.python_version(), "versions": versions(TOOLS[tool].packages)}
         case "block":
-            gc.collect()
-            gc.freeze()  # what is there by now stays: the next block's collection is soon done
+            settle()
             return caller.block(SCENARIOS[command["scenario"]], command["count"], handle.flush)
+        case "settle":
+            handle.flush()
+            settle()
+            return {}
+        case "calls":
+            return caller.block(SCENARIOS[command["scenario"]], command["count"], lambda: None)
+        case "flush":
+            handle.flush()
+            return {}
         case "stored":
             handle.flush()
             return Found().read(handle.stored() if handle.stored else ()).counts()

@@ -8,7 +8,7 @@
     observe.init_app(app)
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from llm_observe._runtime.around import instrumented
 from llm_observe._runtime.observer import Observer
@@ -18,9 +18,12 @@ from llm_observe.settings import PREFIX
 from llm_observe.wsgi import KEY, LLMObserveWSGI
 
 try:
-    from flask import Flask, got_request_exception, request, request_started
+    from flask import Flask, got_request_exception, request
 except ModuleNotFoundError as error:
     raise missing(error, extra="flask") from None
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
 
 class LLMObserve:
@@ -44,26 +47,22 @@ class LLMObserve:
         settings = configured | self._settings if self._given is None else self._settings
         middleware = LLMObserveWSGI(app.wsgi_app, observer=self._given, **settings)
         middleware.instrumented = lambda: instrumented(app)
+        middleware.route = _route
         app.wsgi_app = middleware  # type: ignore[method-assign]
         app.extensions["llm_observe"] = middleware.observer
-        request_started.connect(_routed, app)
         got_request_exception.connect(_failed, app)
 
 
-def _scope() -> Scope | None:
-    found = request.environ.get(KEY)
-    return found if isinstance(found, Scope) else None
-
-
-def _routed(app: Flask, **_: Any) -> None:
-    """Flask has matched the route: its template goes on record."""
-    here = _scope()
-    if here is not None and request.url_rule is not None:
-        here.route = request.script_root + request.url_rule.rule
+def _route(environ: "WSGIEnvironment") -> str | None:
+    """The template that Flask has matched: its request stands in the environ until it is answered. A signal that tells of it costs a fifth of all."""
+    found = environ.get("werkzeug.request")
+    rule = getattr(found, "url_rule", None)
+    return None if rule is None else found.script_root + rule.rule  # type: ignore[union-attr]  # what has a rule is Flask's
 
 
 def _failed(app: Flask, exception: BaseException, **_: Any) -> None:
     """The view raised what no error handler took: Flask makes a 500 of it, and the scope keeps what it was."""
-    here = _scope()
-    if here is not None:
+    here = request.environ.get(KEY)
+    if isinstance(here, Scope):
+        here.routed()  # there may be no answer
         here.fail(exception)

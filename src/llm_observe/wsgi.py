@@ -5,6 +5,7 @@
     application = LLMObserveWSGI(application)
 """
 
+import functools
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -41,6 +42,7 @@ class LLMObserveWSGI:
         self._observer = Observer(**settings) if settings else observer
         self._server: Any = None
         self.instrumented: Callable[[], bool] = lambda: instrumented(app)
+        self.route: Callable[[WSGIEnvironment], str | None] | None = None  # how the framework's own template is found
         self.observer.prepare(serving=True)
 
     @property
@@ -67,6 +69,8 @@ class LLMObserveWSGI:
         try:
             here = begin(observer, environ)
             here.labelled = self._server is not None and here.instrumentation is not None
+            if self.route is not None:
+                here.route = functools.partial(self.route, environ)
         except Exception as error:
             observer.guard.caught(error, "the WSGI middleware")
             return self.app(environ, start_response)
@@ -78,7 +82,7 @@ class LLMObserveWSGI:
         frame.set(Frame(here, here.span_id, here.around))
         try:
             headers: list[tuple[str, str]] = []
-            body = self.app(environ, _watched(here, start_response, headers))
+            body = self.app(environ, _watched(here, start_response, headers, routed=self.route is not None))
         except BaseException as error:
             here.fail(error)
             here.finish()
@@ -177,12 +181,14 @@ def begin(observer: Observer, environ: "WSGIEnvironment") -> Scope:
     )
 
 
-def _watched(here: Scope, start_response: "StartResponse", sent: list[tuple[str, str]]) -> Callable[..., Any]:
+def _watched(here: Scope, start_response: "StartResponse", sent: list[tuple[str, str]], *, routed: bool) -> Callable[..., Any]:
     name, value = here.observer.settings.request_id_header, here.request_id
 
     def started(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
         code = status[:3]
         here.status_code = int(code) if code.isdecimal() else None
+        if routed:
+            here.routed()
         here.answering()
         if name.lower() not in map(lower, map(name_of, headers)):
             headers = [*headers, (name, value)]

@@ -10,8 +10,8 @@ import pytest
 
 from llm_observe._runtime.encode import encode
 from llm_observe.cli.decode import Recorded, exchange_of
-from llm_observe.processors.redaction.gate import LONG, MOST, Gate
-from llm_observe.processors.redaction.kinds import SECRETS
+from llm_observe.processors.redaction.gate import _WITHIN, HEX, LONG, MOST, Gate
+from llm_observe.processors.redaction.kinds import ANYWHERE, AT_A_START, SECRETS
 from llm_observe.processors.redaction.scan import built_in
 from llm_observe.records import Text
 from llm_observe.wire import decode
@@ -80,3 +80,9 @@ def test_what_is_remembered_is_bounded():
 
     assert max(map(len, gate._known)) <= LONG
     assert gate(encode(Text(content=f"a-run-that-is-no-key-1 {KEYS[0]}")))
+
+
+def test_no_key_begins_with_what_ids_consist_of():
+    """Runs of lower hexadecimal digits and dashes are not looked at: each beginning has something else in it."""
+    assert [] == [begin for begin in {*ANYWHERE, *AT_A_START, *_WITHIN} if not begin.strip(HEX)]
+    assert not Gate(SECRETS)(encode(Text(content="01a221d8-e71d-7c8e-854d-15e713ad5b9f")))

@@ -123,6 +123,10 @@ class Scope:
     def route(self, value: "str | Callable[[], str | None] | None") -> None:
         self._resolve = value
 
+    def routed(self) -> None:
+        """Find the route now: it is known if it ever will be, and a framework may soon forget its request."""
+        self._resolve = self.route
+
     def look(self) -> None:
         """Take the OpenTelemetry span that is current for what it is to this scope, if we have been told to look."""
         look = self.observer.around

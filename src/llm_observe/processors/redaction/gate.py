@@ -27,6 +27,7 @@ PIECE = 64 * 1024  # bytes looked at between two breaths
 LONGEST = 1024 * 1024  # bytes of one secret
 MOST, LONG = 2048, 64  # runs that are remembered to begin like no key, and the bytes of one
 
+HEX = b"0123456789abcdef-"  # ids have nothing else, so that they cost no look at how they begin; every beginning of a key has
 _TABLE = bytes(code < 128 and (chr(code).isalnum() or chr(code) in "_-./+~%") for code in range(256))
 _RUN = b"\0" + b"\1" * RUN
 _MORE = re.compile(rb"[A-Za-z0-9_\-./+~%=]*")
@@ -125,7 +126,7 @@ def _in(piece: bytes, first: int, known: set[bytes]) -> bool:
                 return True
             if before == _BACKSLASH:
                 run = _unstuck(run)
-        if run not in known:
+        if run not in known and run.lstrip(HEX):
             new.append(run)
     if where.startswith(_RUN[1:], first):
         end = where.find(0, first, stop)

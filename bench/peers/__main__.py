@@ -43,7 +43,7 @@ def options() -> argparse.Namespace:
         "--peer", action="append", metavar="NAME", help=f"likewise, besides the bare client and ourselves: {', '.join(TOOLS)}"
     )
     known.add_argument(
-        "--minutes", type=float, help="how long a whole run takes on a fast machine (25; 5 with --quick): it decides on the rounds"
+        "--minutes", type=float, help="how long a whole run takes on a fast machine (35; 5 with --quick): it decides on the rounds"
     )
     known.add_argument("--rounds", type=int, default=60, help="how often each tool has its turn, at most (60)")
     known.add_argument("--quick", action="store_true", help="a tenth of the calls: to see that it works, not to be believed")
@@ -124,7 +124,7 @@ def main() -> None:
         failed = "".join(f"\n  {tool} failed: {reason}" for tool, reason in run.failed[last].items())
         console.print(f"{SCENARIOS[last].title}: {run.took[last]:.0f} s{failed}", markup=False, highlight=False)
 
-    minutes = asked.minutes or (5 if asked.quick else 25)
+    minutes = asked.minutes or (5 if asked.quick else 35)
     portion = sum(scenario.share for scenario in scenarios) / sum(scenario.share for scenario in SCENARIOS.values())
     seconds = minutes * 60 * portion * len(tools) / len(TOOLS)
     columns = (TextColumn("{task.description:70}"), BarColumn(), TimeElapsedColumn())

@@ -14,7 +14,7 @@ class Scenario:
     title: str
     kind: str  # "calls", "crowd", "web", "counted", "memory", "import", or "own" for what needs no peers: `bench/<name>.py`
     count: int
-    share: float  # seconds of a run of 25 minutes
+    share: float  # seconds of a run of 35 minutes
     size: int = 1000
     stream: bool = False
     client: str = "sync"

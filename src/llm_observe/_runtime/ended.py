@@ -58,11 +58,12 @@ def step_of(step: StepEnded, ids: Ids, *, service: str | None, keeps: Keeps) -> 
     where = whereabouts(
         ids, scope, around=step.around, parent_id=step.parent_id, span_id=step.span_id, name=step.name, keeps=keeps, content=step.content
     )
-    return Step(
+    record = Step(
         id=ids.record(step.started_ns),
-        **msgspec.structs.asdict(where),
+        trace_id=where.trace_id,
+        span_id=where.span_id,
+        parent_id=where.parent_id,
         request_id=scope.request_id if scope else None,
-        service=service,
         started_at=instant(step.started_ns),
         duration=(step.ended - step.began) / 1e9,
         name=step.name,
@@ -70,6 +71,14 @@ def step_of(step: StepEnded, ids: Ids, *, service: str | None, keeps: Keeps) -> 
         error=Error(type=step.error_type, message=step.error_message) if step.error_type else None,
         scope=scope_info(scope),
         attributes=_given(step.attributes),
+    )
+    return msgspec.structs.replace(
+        record,
+        service=service,
+        sampled=where.sampled,
+        trace_state=where.trace_state,
+        instrumentation=where.instrumentation,
+        content=where.content,
     )
 
 

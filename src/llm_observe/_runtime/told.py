@@ -42,17 +42,15 @@ def told_call(told: Told, ids: Ids, started_at: datetime, *, service: str | None
     where = whereabouts(
         ids, within, around=told.around, parent_id=told.parent_id, span_id=told.span_id, name=name, keeps=keeps, content=told.content
     )
-    return Call(
+    call = Call(
         id=told.id,
-        **msgspec.structs.asdict(where),
-        request_id=within.request_id if within else None,
-        service=service,
+        trace_id=where.trace_id,
+        span_id=where.span_id,
+        parent_id=where.parent_id,
         started_at=started_at,
         duration=(told.ended - told.began) / 1e9,
         name=name,
         status="cancelled" if told.cancelled else "error" if told.error_type else "ok",
-        error=Error(type=told.error_type, message=told.error_message) if told.error_type else None,
-        scope=scope,
         operation=Operation(name=named),
         provider=Provider(name=provider),
         request=CallRequest(model=model, **told.parameters),
@@ -69,9 +67,20 @@ def told_call(told: Told, ids: Ids, started_at: datetime, *, service: str | None
             cache_write=InputTokens(input_tokens=usage["cache_write"]) if "cache_write" in usage else None,
             reasoning=OutputTokens(output_tokens=usage["reasoning"]) if "reasoning" in usage else None,
         ),
-        system_instructions=() if told.system is None else (Text(content=word(told.system)),),
         input=Input(messages=inputs, count=len(inputs) or told.count or None),
         output=Output(messages=messages(output, role="assistant")),
+    )
+    return msgspec.structs.replace(
+        call,
+        sampled=where.sampled,
+        trace_state=where.trace_state,
+        instrumentation=where.instrumentation,
+        content=where.content,
+        request_id=within.request_id if within else None,
+        service=service,
+        error=Error(type=told.error_type, message=told.error_message) if told.error_type else None,
+        scope=scope,
+        system_instructions=() if told.system is None else (Text(content=word(told.system)),),
         truncated={name: Cut(bytes=size) for name, size in told.cut.items()},
     )
 

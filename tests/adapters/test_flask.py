@@ -141,13 +141,19 @@ def test_an_exception_that_nobody_handles(app, llm_records):
 
 
 def test_an_exception_that_flask_lets_through(app, llm_records):
-    """In a test of the application's it comes out of the client."""
+    """In a test of the application's it comes out of the client. There is no answer, and all the same a route."""
     LLMObserve(app)
     app.testing = True
     with pytest.raises(RuntimeError, match="bad"):
         app.test_client().get("/boom")
 
-    assert [("error", 500, "RuntimeError")] == [(r.status, r.http.response.status_code, r.error.type) for r in llm_records.requests]
+    (record,) = llm_records.requests
+    assert ("error", 500, "RuntimeError", "/boom") == (
+        record.status,
+        record.http.response.status_code,
+        record.error.type,
+        record.http.route,
+    )
 
 
 def test_an_exception_that_the_application_handles_is_none(app, llm_records):

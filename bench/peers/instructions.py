@@ -22,10 +22,12 @@ def counting(folder: Path) -> list[str]:
     if not shutil.which("valgrind"):
         raise RuntimeError(NEEDED)
     folder.mkdir(parents=True, exist_ok=True)
-    seldom = {SLOWED: SLOWED_DOWN, "OTEL_BSP_SCHEDULE_DELAY": SLOWED_DOWN * 5000, "LANGFUSE_FLUSH_INTERVAL": SLOWED_DOWN * 5}
     return [
         "env",
-        *(f"{name}={value}" for name, value in seldom.items()),
+        f"{SLOWED}={SLOWED_DOWN}",
+        f"OTEL_BSP_SCHEDULE_DELAY={SLOWED_DOWN * 5000}",
+        f"LANGFUSE_FLUSH_INTERVAL={SLOWED_DOWN * 5}",
+        "PYTHONHASHSEED=0",
         "valgrind",
         "--tool=callgrind",
         "--instr-atstart=no",

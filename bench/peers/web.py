@@ -12,7 +12,7 @@ from peers.markers import Found, prompt
 from peers.tools import TOOLS, Handle
 
 BENCH = json.loads(os.environ.get("BENCH", "{}"))
-CLIENT = {"base_url": f"{BENCH.get('provider')}/v1", "api_key": "sk-bench", "max_retries": 0}
+CLIENT = {"base_url": f"{BENCH.get('provider')}/v1", "api_key": "sk-bench", "max_retries": 0, "timeout": 120}
 
 
 def handled() -> Handle:

@@ -318,6 +318,11 @@ def broken(*_, **__):
     raise RuntimeError("ours")
 
 
+def broken_ways(tap):
+    """Nothing that is done with a piece of an answer can be done."""
+    return broken, broken, broken, 0
+
+
 @pytest.mark.parametrize(
     "what",
     [
@@ -326,13 +331,13 @@ def broken(*_, **__):
         "llm_observe.capture.httpx.Tap",
         "llm_observe.capture._tap.Tap.holds",
         "llm_observe.capture._tap.Tap.stream",
-        "llm_observe.capture._tap.Tap.chunk",
+        "llm_observe.capture._tap.Tap.ways",
         "llm_observe.capture._tap.sum",
     ],
 )
 def test_a_failure_of_the_hook_never_reaches_a_stream_s_reader(wire, lenient, monkeypatch, answers, what):
     """The bytes arrive as without us, and the failure is counted."""
-    monkeypatch.setattr(what, broken, raising=not what.endswith(".sum"))
+    monkeypatch.setattr(what, broken_ways if what.endswith("ways") else broken, raising=not what.endswith(".sum"))
 
     assert b"".join(answers.pieces) == ask(wire)
     monkeypatch.undo()
@@ -340,11 +345,11 @@ def test_a_failure_of_the_hook_never_reaches_a_stream_s_reader(wire, lenient, mo
 
 
 @pytest.mark.parametrize(
-    "what", ["llm_observe.capture._tap.Tap.chunk", "llm_observe.capture._tap.Tap.holds", "llm_observe.capture._tap.Tap.whole"]
+    "what", ["llm_observe.capture._tap.Tap.ways", "llm_observe.capture._tap.Tap.holds", "llm_observe.capture._tap.Tap.whole"]
 )
 def test_a_failure_of_the_hook_never_reaches_an_async_reader(wire, lenient, monkeypatch, answers, what):
     """The bytes arrive as without us, and the failure is counted."""
-    monkeypatch.setattr(what, broken)
+    monkeypatch.setattr(what, broken_ways if what.endswith("ways") else broken)
 
     async def main():
         async with wire.aclient() as client:

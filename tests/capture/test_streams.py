@@ -142,6 +142,18 @@ def test_what_is_read_after_closing_changes_no_record(wire, llm_records, exchang
     assert [answers.pieces[:1]] == [exchange.chunks for exchange in exchanges]
 
 
+def test_what_is_read_after_closing_borrows_no_room(wire, llm_records):
+    """However much it is: nobody would give the room back."""
+    with wire.client(*[b"x" * 3000] * 4) as client:
+        response = client.send(wire.request(client), stream=True)
+        late = iter(response.stream)
+        next(late)
+        response.close()
+        rest = b"".join(late)
+
+    assert (9000, 0) == (len(rest), llm_records.observer.handover.lent)
+
+
 def test_an_exception_out_of_the_stream_is_the_same_object(wire, llm_records, answers):
     """It is neither wrapped nor changed, and it is the call's error."""
     cut = wire.library.RemoteProtocolError("peer closed connection without sending complete message body")

@@ -5,6 +5,7 @@ Everything here runs on the application's thread: stamp, keep the reference, go 
 
 import os
 from collections import deque
+from collections.abc import Callable
 
 from llm_observe._runtime.around import enrich
 from llm_observe._runtime.clock import serials
@@ -20,6 +21,10 @@ TAIL = 256 * 1024  # bytes kept from the end of a response that is too long to k
 FIRST = 2048  # bytes of an answer that are kept without asking, and of its end where no more may be kept
 END = 32 * 1024  # bytes kept from either end of a request or answer that is too long to keep: the model is there, the parameters, the usage
 FOREVER = 1 << 62  # bytes that nobody will read
+
+
+Ways = tuple[Callable[[], int], Callable[[int], object], Callable[[bytes], object], int]
+"""What tells the time, what keeps it and what keeps a piece, and how many bytes there is room for."""
 
 
 def keep(exchange: Exchange, body: bytes, room: int) -> None:
@@ -125,11 +130,23 @@ class Tap(Captured):
 
     def chunk(self, data: bytes) -> None:
         """A piece of the answer has been read."""
-        self._stamp(self._now())
-        self._keep(data)
+        stamp, now, keep = self._stamp, self._now, self._keep  # called off the object, each would be looked for among its methods first
+        stamp(now())
+        keep(data)
         self._room -= len(data)
         if self._room < 0:
             self._more(len(data))
+
+    def ways(self) -> Ways:
+        """What :meth:`chunk` does, for a loop that does it by itself, in a third of the time: as long as the room lasts, then :meth:`wider`."""
+        return self._now, self._stamp, self._keep, self._room
+
+    def wider(self, left: int, size: int) -> Ways:
+        """The *ways* from here on: a piece of *size* bytes has left less room than none."""
+        if self.exchange.end == "open":
+            self._room = left
+            self._more(size)
+        return self.ways()
 
     def whole(self, data: bytes, *, decoded: bool = True) -> None:
         """The answer is there in one piece, free of its content-encoding as a rule."""
@@ -189,6 +206,7 @@ class Tap(Captured):
             if exchange.streamed:  # who reads on after closing, from another thread as a rule, must not change what the sink reads
                 self._keep = self._stamp = _nowhere
                 self._room = FOREVER
+                exchange.chunks, exchange.chunk_times = exchange.chunks[:], exchange.chunk_times[:]
             if not exchange.response_size:
                 exchange.response_size = sum(map(len, exchange.chunks))
             if self._over:

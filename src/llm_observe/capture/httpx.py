@@ -130,11 +130,15 @@ class SyncTapped(Tapped):
 
     def __iter__(self) -> Iterator[bytes]:
         tap = self._tap
-        keep = tap.chunk
+        now, stamp, keep, left = tap.ways()
         try:
             for data in self._inner:
                 try:
+                    stamp(now())
                     keep(data)
+                    left -= len(data)
+                    if left < 0:
+                        now, stamp, keep, left = tap.wider(left, len(data))
                 except Exception as error:
                     tap.failed(error)
                 yield data
@@ -159,12 +163,16 @@ class AsyncTapped(Tapped):
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         tap = self._tap
-        keep = tap.chunk
+        now, stamp, keep, left = tap.ways()
         stream = self._inner.__aiter__()
         try:
             async for data in stream:
                 try:
+                    stamp(now())
                     keep(data)
+                    left -= len(data)
+                    if left < 0:
+                        now, stamp, keep, left = tap.wider(left, len(data))
                 except Exception as error:
                     tap.failed(error)
                 yield data

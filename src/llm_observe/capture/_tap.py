@@ -138,7 +138,7 @@ class Tap(Captured):
             self._more(len(data))
 
     def ways(self) -> Ways:
-        """What :meth:`chunk` does, for a loop that does it by itself, in a third of the time: as long as the room lasts, then :meth:`wider`."""
+        """What :meth:`chunk` does, for a loop that does it by itself and saves the call: as long as the room lasts, then :meth:`wider`."""
         return self._now, self._stamp, self._keep, self._room
 
     def wider(self, left: int, size: int) -> Ways:

@@ -197,7 +197,7 @@ class Run:
     # --- instructions --------------------------------------------------------------------------------------------------
 
     def counted(self, scenario: Scenario) -> None:
-        """What each tool executes: after as much work as one block, to warm up, which is not counted."""
+        """What each tool executes: after at least as much work as one block, to warm up, which is not counted."""
         count = self.count(scenario)
 
         def once(tool: Tool, core: int) -> None:

@@ -55,9 +55,9 @@ class LLMObserve:
 
 def _route(environ: "WSGIEnvironment") -> str | None:
     """The template that Flask has matched: its request stands in the environ until it is answered. A signal that tells of it costs a fifth of all."""
-    found = environ.get("werkzeug.request")
+    found: Any = environ.get("werkzeug.request")
     rule = getattr(found, "url_rule", None)
-    return None if rule is None else found.script_root + rule.rule  # type: ignore[union-attr]  # what has a rule is Flask's
+    return None if rule is None else f"{found.script_root}{rule.rule}"
 
 
 def _failed(app: Flask, exception: BaseException, **_: Any) -> None:

@@ -94,7 +94,7 @@ def _part(part: Any) -> Any:
 def _walk(struct: msgspec.Struct, path: str, name: str, found: dict[str, Value]) -> None:
     """Add the attributes of *struct*, which is the field at *path*, to those *found*; what has no place of its own goes below *name*."""
     values, (defaults, fields) = msgspec.structs.astuple(struct), _fields(type(struct), path, name)
-    said = map(operator.is_not, values, defaults)  # most fields have their defaults: they never come to the interpreter
+    said = map(operator.is_not, values, defaults)  # fields at their defaults never come to the interpreter
     for value, (place, here, number) in itertools.compress(zip(values, fields, strict=True), said):
         if place is None:
             continue

@@ -1,12 +1,16 @@
 """What all tests share: a world without the machine's own settings, and programs in a Python of their own."""
 
+import contextlib
 import gc
 import os
+import pty
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
+from typing import TextIO
 
 import pytest
 
@@ -53,3 +57,31 @@ def program(code: str, *arguments: object, python: str = sys.executable, timeout
 def run() -> Callable[..., SimpleNamespace]:
     """A runner of programs in a Python of their own."""
     return program
+
+
+@pytest.fixture
+def terminal() -> Iterator[tuple[TextIO, Callable[[], str]]]:
+    """A terminal: what to write to, and what it has shown, to be asked for once.
+
+    It is read while it is written, as a terminal holds a page at most, and to its end: what was written at once need not arrive at once.
+    """
+    ours, theirs = pty.openpty()
+    said = bytearray()
+
+    def read() -> None:
+        with contextlib.suppress(OSError):  # how Linux says that the other end is closed
+            while piece := os.read(ours, 65536):
+                said.extend(piece)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    with os.fdopen(theirs, "w", encoding="utf-8") as stream:
+
+        def shown() -> str:
+            stream.close()
+            reader.join(60)
+            return said.decode().replace("\r\n", "\n")
+
+        yield stream, shown
+    reader.join(60)
+    os.close(ours)

@@ -4,9 +4,6 @@ import argparse
 import base64
 import io
 import json
-import os
-import pty
-import threading
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -166,23 +163,17 @@ def test_in_the_summary_of_what_was_decoded(tmp_path, text, capsys):
     assert harmless(said.err)
 
 
-def test_decoded_records_are_harmless_on_a_terminal(tmp_path):
+def test_decoded_records_are_harmless_on_a_terminal(terminal):
     """In a file they are JSON; on a terminal what JSON may hold as it is would still be obeyed."""
     text = "".join(PAYLOADS.values())
     request = {"url": "https://api.openai.com/v1/chat/completions"}
     request["body_b64"] = base64.b64encode(json.dumps({"model": text, "messages": []}).encode()).decode()
     recorded = json.dumps({"id": text, "request": request}).encode()
-    master, slave = pty.openpty()
-    shown = []
-    reader = threading.Thread(target=lambda: shown.append(os.read(master, 100_000)))
-    reader.start()
-    with os.fdopen(slave, "wb") as terminal:
-        decode._decode_lines(iter([recorded]), terminal, decode.Endpoints({}, decode.FORMATS), decode.Summary())
-        terminal.flush()
-        reader.join(60)
-    os.close(master)
+    stream, shown = terminal
 
-    [line] = harmless(shown[0].decode().replace("\r\n", "\n"))
+    decode._decode_lines(iter([recorded]), stream.buffer, decode.Endpoints({}, decode.FORMATS), decode.Summary())
+
+    [line] = harmless(shown())
     assert text == json.loads(line)["id"]
 
 

@@ -3,7 +3,6 @@
 import io
 import json
 import os
-import pty
 import signal
 import sys
 import threading
@@ -16,16 +15,6 @@ import structlog
 from llm_observe.errors import Rejected, RetryLater, SettingsError
 from llm_observe.exporters._stream import is_terminal, wants_colour
 from llm_observe.exporters.stdout import StdoutExporter, line
-
-
-@pytest.fixture
-def terminal():
-    """A terminal: what to write to, and how to read what it shows."""
-    master, slave = pty.openpty()
-    stream = os.fdopen(slave, "w", encoding="utf-8")
-    yield stream, lambda: os.read(master, 100_000).decode().replace("\r\n", "\n")
-    stream.close()
-    os.close(master)
 
 
 @pytest.fixture

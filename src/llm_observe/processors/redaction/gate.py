@@ -59,11 +59,28 @@ _WITHIN = {*ANYWHERE, b".eyJ", b"JQQJ9", b"hooks.slack", b"discord.com/api/webho
 _SIGNED = [(sign[0], expression) for sign, expression in _by_their_signs(_WITHIN, AT_A_START) if len(sign) == 1]
 _UNSIGNED = [(literal, expression) for literal, expression in _by_their_signs(_WITHIN, AT_A_START) if len(literal) > 1]
 _BETWEEN = b"\"'`\\ \t\r\n\f\v:=>nrtfu0bNRT"  # what a name and its value have between them, in JSON too
+
+
+def _backwards(*words: bytes) -> bytes:
+    """An expression for one of *words*, as it reads from its end on."""
+    return b"(?:%s)" % b"|".join(re.escape(word[::-1]) for word in words)
+
+
 # The names that announce a secret, as they end when what is between is cut off: with it goes an `n`, an `r` or a `t` of their own.
+# They are read from their end on: forwards, the expression would be tried at each byte before it.
+_APART = rb"[_\-. ]?"
+_WHOSE = _backwards(
+    *b"api access secret auth client private signing encryption session refresh webhook account subscription service master".split()
+)
 _ANNOUNCED = re.compile(
-    rb"(?:[?&;](?:[a-z_\-]{0,20}(?:key|toke|secre|signature|credential|password)|sig)"
-    rb"|(?:api|access|secret|auth|client|private|signing|encryption|session|refresh|webhook|account|subscription|service|master)"
-    rb"[_\-. ]?(?:access[_\-. ]?)?(?:key|token?|secret?)(?:[_\-. ]?id)?|token?|secret?|token[_\-. ]?id|secret[_\-. ]?id|beare|basic)$"
+    b"|".join(
+        (
+            b"(?:di" + _APART + b")?" + _backwards(b"toke", b"token", b"secre", b"secret"),
+            b"(?:di" + _APART + b")?yek(?:" + _APART + b"ssecca)?" + _APART + _WHOSE,
+            _backwards(b"key", b"signature", b"credential", b"password") + rb"[a-z_\-]{0,20}[?&;]",
+            _backwards(b"beare", b"basic", b"?sig", b"&sig", b";sig"),
+        )
+    )
 )
 _LAST = frozenset(
     bytes(letters)
@@ -185,7 +202,7 @@ def _begins(runs: list[bytes]) -> bool:
 def _announced(piece: bytes, start: int) -> bool:
     """Whether a name that announces a secret stands right before the place *start*."""
     before = piece[start - BEFORE if start > BEFORE else 0 : start].rstrip(_BETWEEN)
-    return before[-3:] in _LAST and _ANNOUNCED.search(before[-48:].lower()) is not None
+    return before[-3:] in _LAST and _ANNOUNCED.match(before[:-49:-1].lower()) is not None
 
 
 def _header(piece: bytes, start: int) -> int:

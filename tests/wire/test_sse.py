@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm_observe.wire.sse import Sse, events, located
+from llm_observe.wire.sse import Sse, each, events, located
 
 
 def fed(*pieces: bytes) -> list[bytes]:
@@ -116,3 +116,13 @@ def test_where_an_event_ends_is_where_a_read_byte_by_byte_completes_it(data):
     assert byte_by_byte(data) == events(data) == found
     assert ends == [end for end in accumulate(sizes) if end <= len(data)]
     assert len(found) == len(sizes)
+
+
+@given(
+    st.lists(st.sampled_from([b"data: a\n\n", b"data: \n\n", b"data: ", b"\n\n", b"a", b"data: a\nb\n\n", b"data: a\n\ndata: b\n\n", b""]))
+)
+def test_each_piece_is_an_event_or_not_all_are(pieces):
+    """Where each is one, and one line, they are told at once, and each is what it is by itself."""
+    alone = [piece.startswith(b"data: ") and piece.endswith(b"\n\n") and piece.count(b"\n") == 2 for piece in pieces]
+
+    assert ([fed(piece)[0] for piece in pieces] if alone and all(alone) else None) == each(pieces, b"".join(pieces))

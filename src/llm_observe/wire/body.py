@@ -107,10 +107,12 @@ def _events(data: bytes, pieces: list[bytes], reads: list[int]) -> tuple[list[by
         return sse.events(data), []
     if sse.CR in data:
         return _fed(sse.Sse(), pieces, reads)
+    if len(reads) == len(pieces) and (each := sse.each(pieces, data)):
+        return each, reads  # as most servers send them
     events, sizes = sse.located(data)
     lengths = list(map(len, pieces))
     if len(reads) == len(sizes) and sizes == lengths:
-        return events, reads  # each read is one event, as most servers send them
+        return events, reads
     arrived, last = list(itertools.accumulate(lengths)), len(reads) - 1
     return events, [reads[min(bisect_left(arrived, end), last)] for end in itertools.accumulate(sizes)]
 

@@ -6,8 +6,13 @@ event's name is repeated in it. Works on bytes, as a character may be cut in two
 characters that models write. Time is linear in the bytes, however they are cut.
 """
 
+import operator
+from collections.abc import Callable
+
 _BOM = b"\xef\xbb\xbf"
 _FRAMED = (b"data: ", b"event:")
+_MARK, _END = b"data: ", b"\n\n"
+_DATA: Callable[[bytes], bytes] = operator.itemgetter(slice(len(_MARK), -len(_END)))  # what is between them
 _LF, CR = b"\n\r"  # as numbers: `in` is ten times faster for a number than for bytes
 
 
@@ -63,6 +68,14 @@ def events(data: bytes) -> list[bytes]:
     return _split(lines_of(data.removeprefix(_BOM)))
 
 
+def each(pieces: list[bytes], data: bytes) -> list[bytes] | None:
+    """:func:`events` of *pieces*, which are *data*, where each is one event, one line of data and nothing else; else None. It takes half the time."""
+    found = list(map(_DATA, pieces))
+    # Joined as an event is to be, they are what came: so each has its marks where they belong.
+    whole = data.startswith(_MARK) and data.endswith(_END) and (_END + _MARK).join(found) == _DATA(data)
+    return found if whole and _LF not in b"".join(found) else None
+
+
 def located(data: bytes) -> tuple[list[bytes], list[int]]:
     """:func:`events`, and for each how many bytes of *data* it took from the end of the one before. Not for data with carriage returns: lines would move."""
     if data.startswith(_FRAMED) and (alike := _alike(data)):
@@ -98,9 +111,9 @@ def _alike(data: bytes) -> tuple[list[bytes], list[bytes]] | None:
 
     To join and to split is one pass each of C, whatever the number of events; a look at each of them costs three times as much.
     """
-    if data.startswith(b"data: "):
-        found = data[6:-2].split(b"\n\ndata: ")
-        return (found, []) if data.endswith(b"\n\n") and _LF not in b"".join(found) else None
+    if data.startswith(_MARK):
+        found = _DATA(data).split(_END + _MARK)
+        return (found, []) if data.endswith(_END) and _LF not in b"".join(found) else None
     lines = data.split(b"\n")
     if len(lines) % 3 != 1 or any(lines[2::3]) or lines[-1]:
         return None

@@ -146,7 +146,8 @@ class WebApp:
     def flush(self) -> None:
         got(f"http://127.0.0.1:{self.port}/flush")
 
-    settle = flush
+    def settle(self) -> None:
+        got(f"http://127.0.0.1:{self.port}/settle")
 
     def load(self, count: int, way: str, first: int) -> dict[str, Any]:
         command = [sys.executable, "-m", "peers.load", str(self.port), str(count), way, str(first)]

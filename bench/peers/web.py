@@ -3,6 +3,7 @@
 Tool, provider, sink and directory come in `BENCH`, as JSON.
 """
 
+import gc
 import json
 import os
 from pathlib import Path
@@ -21,6 +22,14 @@ def handled() -> Handle:
 
 def asked(call: str) -> dict[str, Any]:
     return {"model": "gpt-x", "messages": [{"role": "user", "content": prompt(call, 1000)}]}
+
+
+def settle(handle: Handle) -> dict[str, int]:
+    """Flushed, and what is there by now stays: whether a collection of all of it falls into a block is chance, and as much as 400,000 instructions a request."""
+    handle.flush()
+    gc.collect()
+    gc.freeze()
+    return {}
 
 
 def stored(handle: Handle) -> dict[str, int]:
@@ -47,6 +56,10 @@ def fastapi_app() -> Any:
         handle.flush()
         return {}
 
+    @app.get("/settle")
+    def settled() -> dict[str, int]:
+        return settle(handle)
+
     @app.get("/stored")
     def in_thread() -> dict[str, int]:
         return stored(handle)
@@ -72,6 +85,10 @@ def flask_app() -> Any:
     def flush() -> dict[str, int]:
         handle.flush()
         return {}
+
+    @app.get("/settle")
+    def settled() -> dict[str, int]:
+        return settle(handle)
 
     @app.get("/stored")
     def here() -> dict[str, int]:

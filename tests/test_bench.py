@@ -137,3 +137,20 @@ def test_instructions_are_counted_by_thread(make_run):
     assert {"prompts": 20, "whole_prompts": 20, "answers": 20, "asked": 20} == run.exported[scenario.name]["llm-observe"]
     assert 1_000 < bare["caller_k"] < ours["caller_k"] < 1.1 * bare["caller_k"]
     assert ours["all_k"] - ours["caller_k"] > 100 > bare["all_k"] - bare["caller_k"]
+
+
+@pytest.mark.skipif(sys.version_info < (3, 13), reason="one Python that can be looked into is enough")
+@pytest.mark.skipif(shutil.which("valgrind") is None and "CI" not in os.environ, reason="valgrind is not installed")
+@pytest.mark.timeout(300)
+def test_instructions_are_counted_by_function(tmp_path):
+    """Each function with those that it calls: of two calls, each is decoded once, and its answer is a part of that."""
+    done = subprocess.run(
+        [sys.executable, str(BENCH / "functions.py"), "plain", "--count", "2", "--json", str(tmp_path / "found.json")],
+        capture_output=True, text=True, timeout=280, check=False,
+    )  # fmt: skip
+    assert (0, "") == (done.returncode, done.stderr)
+    found = {(one["name"], Path(one["place"]).name): one for one in json.loads((tmp_path / "found.json").read_text())}
+    decode, answered = found["decode", "decoding.py"], found["answered", "chat.py"]
+
+    assert (1, 1) == (decode["calls"], answered["calls"])
+    assert decode["instructions"] > answered["instructions"] > 0

@@ -397,12 +397,12 @@ def test_an_address_that_swallows_packets_has_a_deadline_of_its_own(make):
         before = time.monotonic()
 
         with pytest.raises(RetryLater, match="ConnectTimeout"):
-            post(HttpExporter(f"http://127.0.0.1:{full.getsockname()[1]}/", connect_timeout=0.3), make.batch(make.call()))
+            post(HttpExporter(f"http://127.0.0.1:{full.getsockname()[1]}/", timeout=100, connect_timeout=0.3), make.batch(make.call()))
 
         took = time.monotonic() - before
         for one in waiting:
             one.close()
-    assert took < 2
+    assert took < 20
 
 
 def test_a_success_counts_although_its_body_never_ends(make, serve):

@@ -271,6 +271,8 @@ def test_a_key_or_an_address_that_is_refused(row, status):
         url = f"http://127.0.0.1:{receiver.server_address[1]}/records"
         observer = Observer(exporters=[HttpExporter(url)], batch_records=BATCH, batch_age=0.01)
         given(observer)
+        while not observer.stats().exporters["http"].failures:  # pytest's timeout ends it
+            time.sleep(0.01)
         observer.flush(1)
         during = observer.stats().exporters["http"]
         after = observer.shutdown(0).exporters["http"]

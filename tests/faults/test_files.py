@@ -22,7 +22,7 @@ needs_namespaces = pytest.mark.skipif(
 
 # What the programs below begin with: an observer of the directory that is named, jobs to record, and what is in the files.
 BEGIN = """
-import errno, json, logging, os, pathlib, resource, subprocess, sys
+import errno, json, logging, os, pathlib, resource, subprocess, sys, time
 logging.getLogger("llm_observe").setLevel(logging.CRITICAL)
 from llm_observe import Observer, scope
 where = pathlib.Path(sys.argv[1])
@@ -35,6 +35,9 @@ def written():
     return [json.loads(line)["name"] for line in lines]
 def mount(*options):
     subprocess.run(["mount", *options], check=True)
+def refused():
+    while not observer.stats().exporters["file"].failures:
+        time.sleep(0.01)
 def end():
     numbers = observer.shutdown(60).exporters["file"]
     assert numbers.balanced, numbers
@@ -87,6 +90,7 @@ mount("-t", "tmpfs", "-o", "size=128k", "none", where)
 (where / "ballast").write_bytes(b"x" * 60_000)
 observer = Observer(exporters=[f"file:{where}/r"], batch_records=3, batch_age=0).start()
 jobs(*range(50))
+refused()
 flushed = observer.flush(2)
 numbers, there = observer.stats().exporters["file"], written()
 assert not flushed and "disk is full" in numbers.last_error, numbers
@@ -214,6 +218,7 @@ mount("-t", "tmpfs", "none", where)
 mount("-o", "remount,ro", where)
 observer = Observer(exporters=[f"file:{where}/r"], batch_age=0).start()
 jobs(*range(5))
+refused()
 flushed = observer.flush(1)
 numbers = observer.stats().exporters["file"]
 assert not flushed and "read-only" in numbers.last_error, numbers
@@ -244,6 +249,7 @@ os.chdir(where)
 os.chmod(".", 0o500)
 observer = Observer(exporters=["file:r"], batch_age=0).start()
 jobs(*range(5))
+refused()
 flushed = observer.flush(1)
 numbers = observer.stats().exporters["file"]
 assert not flushed and "Permission denied" in numbers.last_error, numbers

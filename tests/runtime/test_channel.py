@@ -120,7 +120,7 @@ async def test_the_age_of_a_batch_counts_from_its_first_record(told):
             channel.offer(parcels(1))
             await anyio.sleep(0.03)
 
-    assert 0.19 < ages[0] < 0.3
+    assert 0.19 < ages[0] < 1
 
 
 @in_a_loop
@@ -128,17 +128,17 @@ async def test_a_record_left_over_does_not_wait_twice(told):
     """Records that came while a batch was out are as old as they are."""
     gate = threading.Event()
     told.how = gate
-    channel = the_channel(told, batch_age=0.1)
+    channel = the_channel(told, batch_age=1)
     async with running(channel):
         channel.offer(parcels(100))
         await until(lambda: channel.in_flight)
         channel.offer(parcels(1))
-        await anyio.sleep(0.11)
+        await anyio.sleep(1.01)
         gate.set()
         since = time.monotonic()
         await until(lambda: len(told.batches) == 2)
 
-    assert time.monotonic() - since < 0.08
+    assert time.monotonic() - since < 0.8
 
 
 @in_a_loop
@@ -380,8 +380,9 @@ async def test_retry_later_is_heard(told, naps):
 
 
 @in_a_loop
-async def test_a_flush_cuts_our_own_pause_short(told):
+async def test_a_flush_cuts_our_own_pause_short(told, monkeypatch):
     """Who waits for the records gets one more try at once."""
+    monkeypatch.setattr(channels, "FIRST_RETRY", 60.0)
     channel = the_channel(told, jitter=lambda: 1.0)
     channels_pause = OSError("down")
     told.how = channels_pause
@@ -392,7 +393,7 @@ async def test_a_flush_cuts_our_own_pause_short(told):
         since = time.monotonic()
         await channel.emptied()
 
-    assert time.monotonic() - since < 0.4
+    assert time.monotonic() - since < 30
 
 
 @in_a_loop

@@ -214,9 +214,13 @@ class Run:
     def counting(self, tool: Tool, scenario: Scenario, core: int) -> Counted:
         folder = self.home / "instructions" / tool.name
         under, sink = counting(folder), Server("peers.swallow", self.log("sink"))
-        if scenario.framework:
-            return Counted(self.app(tool, scenario.framework, sink.url, core, under), sink, folder)
-        return Counted(self.worker(tool, sink.url, core, under=under), sink, folder)
+        try:
+            if scenario.framework:
+                return Counted(self.app(tool, scenario.framework, sink.url, core, under), sink, folder)
+            return Counted(self.worker(tool, sink.url, core, under=under), sink, folder)
+        except BaseException:
+            sink.close()  # nobody is there who would
+            raise
 
     # --- the whole process ---------------------------------------------------------------------------------------------
 

@@ -70,8 +70,8 @@ def joined(events: Sequence[bytes]) -> tuple[Delta, int] | None:
     if found is None:
         return None
     front = first[: found.start(1)]
-    delta = usual(front + b'"?"}}')
-    if delta is None or delta.delta.text != "?":
+    delta = usual(front + b'"?"}}')  # in which the piece can stand nowhere but in the text of its delta
+    if delta is None:
         return None
     while count >= _FEW:
         if events[count - 1].startswith(front) and (texts := _texts(events[:count], front)):

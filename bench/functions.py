@@ -9,7 +9,6 @@ what is executed under it. To enter one takes some more that way, and another Py
 import argparse
 import asyncio
 import gc
-import itertools
 import json
 import os
 import platform
@@ -41,14 +40,15 @@ class Function(NamedTuple):
 def prepared(kind: str) -> tuple[Callable[[int], None], Callable[[], bool]]:
     """What does so many of *kind*, in memory; and what has all of them exported."""
     import httpx2
-    from budget import HEADERS, URL, answer, prompt
+    from budget import answer
+    from stages import call
 
     import llm_observe
     from llm_observe.asgi import LLMObserveMiddleware
     from llm_observe.exporters import FileExporter
 
     observer = llm_observe.configure(exporters=[FileExporter(Path(os.environ[INSIDE]) / "records")])
-    client, number = httpx2.Client(transport=httpx2.MockTransport(answer)), itertools.count()
+    client = httpx2.Client(transport=httpx2.MockTransport(answer))
 
     async def app(scope: object, receive: object, send: Callable[[object], object]) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
@@ -66,18 +66,12 @@ def prepared(kind: str) -> tuple[Callable[[int], None], Callable[[], bool]]:
         "headers": [(b"host", b"127.0.0.1"), (b"user-agent", b"bench")],
     }
 
-    def called() -> None:
-        body = prompt(100_000 if kind == "large" else 1000, stream=kind == "stream", said=b"%d " % next(number))
-        request = client.build_request("POST", URL, content=body, headers=HEADERS)
-        for _ in client.send(request, stream=kind == "stream").iter_raw() if kind == "stream" else client.send(request).content[:0]:
-            pass
-
     def done(count: int) -> None:
         for _ in range(count):
             if kind == "web":
                 loop.run_until_complete(web(dict(scope), nothing, nothing))
             else:
-                called()
+                call(client, kind)
 
     return done, lambda: observer.flush(300)
 

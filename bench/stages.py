@@ -70,17 +70,22 @@ class Stages:
         return outputs
 
 
+def call(client: httpx2.Client, kind: str) -> None:
+    """One call of *kind*."""
+    said = b"%d " % next(number)  # new prompts: what is known already need not be looked through again
+    body = prompt(100_000 if kind == "large" else 1000, stream=kind == "stream", said=said)
+    request = client.build_request("POST", URL, content=body, headers=HEADERS)
+    if kind == "stream":
+        collections.deque(client.send(request, stream=True).iter_raw(), maxlen=0)
+    else:
+        client.send(request)
+
+
 def captured(observer: llm_observe.Observer, kind: str, calls: int) -> list[Captured]:
     """Calls as the sink takes them."""
     client = httpx2.Client(transport=httpx2.MockTransport(answer))
     for _ in range(calls):
-        said = b"%d " % next(number)  # new prompts: what is known already need not be looked through again
-        body = prompt(100_000 if kind == "large" else 1000, stream=kind == "stream", said=said)
-        request = client.build_request("POST", URL, content=body, headers=HEADERS)
-        if kind == "stream":
-            collections.deque(client.send(request, stream=True).iter_raw(), maxlen=0)
-        else:
-            client.send(request)
+        call(client, kind)
     items: list[Any] = []
     while len(observer.handover):
         items += observer.handover.take(calls)

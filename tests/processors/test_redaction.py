@@ -7,6 +7,7 @@ import re
 import runpy
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import msgspec
 import pytest
@@ -360,6 +361,22 @@ def test_what_there_is_no_time_for_is_withheld():
     seen, _ = one(call("one", "two", "three", scope=None), encode)
 
     assert (WITHHELD, "p", True) == (texts_of(seen)[-1], seen.provider.name, one.withheld["late"] > 0)
+
+
+def test_what_is_prepared_once_is_no_records_time(monkeypatch):
+    """The first record with a secret comes out whole although each expression takes a second to compile."""
+    hands = [0]
+
+    def slowly(expression):
+        hands[0] += 10**9
+        return re.compile(expression)
+
+    monkeypatch.setattr(redaction, "re", SimpleNamespace(compile=slowly))
+    one = redactor(spent=lambda: hands[0])
+    seen, _ = one(call(f"my key: {KEY}"), encode)
+
+    assert (True, {"failed": 0, "late": 0}) == (texts_of(seen)[0].startswith("my key: [openai_key:"), one.withheld)
+    assert hands[0] > 10**9
 
 
 def test_a_value_that_fails_when_asked_for_its_words_takes_the_record_with_it_and_no_more():

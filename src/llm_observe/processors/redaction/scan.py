@@ -25,12 +25,16 @@ Span = tuple[int, int, str]
 
 
 class Finder(NamedTuple):
-    """A kind, ready to be looked for: where the gate says that a secret may be if it is ``placed``, else everywhere."""
+    """A kind to be looked for: where the gate says that a secret may be if it is ``placed``, else everywhere.
+
+    ``prepare`` does what has to be done once, and may take a millisecond.
+    """
 
     name: str
     spans: Callable[[bytes], Iterable[tuple[int, int]]]
     near: tuple[bytes, ...] = ()
     placed: bool = False
+    prepare: Callable[[], object] = lambda: None
 
 
 def built_in(kind: Kind, compiler: Any = re) -> Finder:
@@ -53,7 +57,7 @@ def built_in(kind: Kind, compiler: Any = re) -> Finder:
             if meant and not _goes_on(kind.name, data, start, start + meant):
                 yield start, start + meant
 
-    return Finder(kind.name, spans, kind.near, kind in _SECRET)
+    return Finder(kind.name, spans, kind.near, kind in _SECRET, compiled)
 
 
 def _goes_on(name: str, data: bytes, start: int, end: int) -> bool:

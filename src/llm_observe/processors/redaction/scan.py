@@ -42,7 +42,7 @@ def built_in(kind: Kind, compiler: Any = re) -> Finder:
     check, left = kind.check, kind.left
 
     @functools.cache
-    def compiled() -> Any:  # when it is needed: there are many, and most never are
+    def compiled() -> Any:  # when a secret may be there for the first time: most processes never come to that
         return compiler.compile(kind.expression)
 
     def spans(data: bytes) -> Iterable[tuple[int, int]]:

@@ -22,6 +22,8 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from peers.instructions import CALLGRIND, tell
+
 INSIDE = "BENCH_FUNCTIONS"  # the folder that valgrind writes to, where this runs under it
 WARM = 60  # of each kind, before anything counts
 KINDS = ("plain", "stream", "large", "web")
@@ -114,27 +116,23 @@ def functions(file: Path, trampolines: Path, count: int) -> list[Function]:
 
 def counted(kind: str, count: int, *, path: bool) -> list[Function]:
     """What the functions execute for *count* of *kind*. This process runs under valgrind."""
-    folder = Path(os.environ[INSIDE])
-
-    def tell(*command: str) -> None:
-        subprocess.run(["vgdb", f"--pid={os.getpid()}", *command], check=True, capture_output=True, timeout=60)
-
+    folder, pid = Path(os.environ[INSIDE]), os.getpid()
     done, flush = prepared(kind)
     done(WARM)
     flush()
-    tell("instrumentation", "on")
+    tell(pid, "instrumentation", "on")
     sys.activate_stack_trampoline("perf")
     done(10)
     flush()
     gc.collect()
     gc.freeze()
-    tell("zero")
+    tell(pid, "zero")
     done(count)
     if not path:
         flush()
-    tell("dump")
+    tell(pid, "dump")
     thread = "01" if path else "02"
-    file, trampolines = max(folder.glob(f"*-{thread}"), key=lambda file: file.stat().st_size), Path(f"/tmp/perf-{os.getpid()}.map")
+    file, trampolines = max(folder.glob(f"*-{thread}"), key=lambda file: file.stat().st_size), Path(f"/tmp/perf-{pid}.map")
     try:
         return functions(file, trampolines, count)
     finally:
@@ -146,16 +144,10 @@ def outside(arguments: list[str]) -> int:
     if sys.version_info < (3, 12) or not shutil.which("valgrind"):
         raise SystemExit("It takes Python 3.12 on Linux, and valgrind: `apt-get install valgrind`.")
     with tempfile.TemporaryDirectory() as folder:
-        valgrind = [
-            "valgrind",
-            "-q",
-            "--tool=callgrind",
-            "--instr-atstart=no",
-            "--separate-threads=yes",
-            f"--callgrind-out-file={folder}/%p",
-        ]
         environ = os.environ | {INSIDE: folder, "PYTHONHASHSEED": "0"}
-        return subprocess.run([*valgrind, sys.executable, __file__, *arguments], env=environ, check=False).returncode
+        return subprocess.run(
+            [*CALLGRIND, f"--callgrind-out-file={folder}/%p", sys.executable, __file__, *arguments], env=environ, check=False
+        ).returncode
 
 
 def main() -> None:

@@ -10,6 +10,13 @@ from peers.scenarios import Scenario
 from peers.tools import SLOWED
 
 NEEDED = "valgrind is not there: `apt-get install valgrind`"
+CALLGRIND = [
+    "valgrind",
+    "-q",
+    "--tool=callgrind",
+    "--instr-atstart=no",
+    "--separate-threads=yes",
+]  # nothing is counted before it is told to be
 SLOWED_DOWN = 40  # times: a plain call takes 110 ms in place of 2.9
 TOTAL = re.compile(r"^(?:totals|summary): (\d+)", re.MULTILINE)
 
@@ -28,13 +35,15 @@ def counting(folder: Path) -> list[str]:
         f"OTEL_BSP_SCHEDULE_DELAY={SLOWED_DOWN * 5000}",
         f"LANGFUSE_FLUSH_INTERVAL={SLOWED_DOWN * 5}",
         "PYTHONHASHSEED=0",
-        "valgrind",
-        "--tool=callgrind",
-        "--instr-atstart=no",
-        "--separate-threads=yes",
+        *CALLGRIND,
         "--trace-children=yes",
         f"--callgrind-out-file={folder}/%p",
     ]
+
+
+def tell(pid: int, *command: str) -> None:
+    """Have callgrind do *command* in the process *pid*."""
+    subprocess.run(["vgdb", f"--pid={pid}", *command], check=True, capture_output=True, timeout=60)
 
 
 class Counter:
@@ -43,22 +52,19 @@ class Counter:
     def __init__(self, pid: int, folder: Path) -> None:
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
         self.pid, self.folder = int(children[0]) if children else pid, folder
-        self._tell("instrumentation", "on")
+        tell(self.pid, "instrumentation", "on")
 
     def zero(self) -> None:
-        self._tell("zero")
+        tell(self.pid, "zero")
 
     def taken(self) -> dict[int, int]:
         """Instructions since the last time or since *zero*, by number of the thread: 1 is the main one."""
-        self._tell("dump")
+        tell(self.pid, "dump")
         found = {}
         for path in self.folder.glob(f"{self.pid}.*-*"):
             found[int(path.name.rpartition("-")[2])] = int(TOTAL.search(path.read_text())[1])
             path.unlink()
         return found
-
-    def _tell(self, *command: str) -> None:
-        subprocess.run(["vgdb", f"--pid={self.pid}", *command], check=True, capture_output=True, timeout=60)
 
 
 class Counted:

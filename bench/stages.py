@@ -116,8 +116,7 @@ def measured(kind: str, calls: int, rounds: int) -> dict[str, float]:
             with swapped(observer):
                 items = captured(observer, kind, calls)
             exchanges = [item.exchange for item in items]
-            whole = [item.complete() for item in items]
-            stages.take(READ, read, whole)
+            stages.take(READ, read, exchanges)
             for item, exchange in zip(items, exchanges, strict=True):
                 item.exchange, item.call_id = exchange, None
             records = [one for (one,) in stages.take(RECORD, lambda item: tuple(observer.assembler.records(item)), items)]

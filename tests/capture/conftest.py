@@ -126,7 +126,7 @@ def exchanges(llm_records: Recorded, monkeypatch: pytest.MonkeyPatch) -> list[Ex
 
     def noted(item: Any) -> None:
         if hasattr(item, "exchange"):
-            seen.append(item.complete())
+            seen.append(item.exchange)
         real(item)
 
     monkeypatch.setattr(llm_records.observer, "hand_over", noted)

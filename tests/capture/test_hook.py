@@ -329,7 +329,7 @@ def broken_ways(tap):
         "llm_observe.capture.httpx.observer_here",
         "llm_observe.capture.httpx.Exchange",
         "llm_observe.capture.httpx.Tap",
-        "llm_observe.capture._tap.Tap.holds",
+        "llm_observe.capture._tap.Tap.headers",
         "llm_observe.capture._tap.Tap.stream",
         "llm_observe.capture._tap.Tap.ways",
         "llm_observe.capture._tap.sum",
@@ -345,7 +345,7 @@ def test_a_failure_of_the_hook_never_reaches_a_stream_s_reader(wire, lenient, mo
 
 
 @pytest.mark.parametrize(
-    "what", ["llm_observe.capture._tap.Tap.ways", "llm_observe.capture._tap.Tap.holds", "llm_observe.capture._tap.Tap.whole"]
+    "what", ["llm_observe.capture._tap.Tap.ways", "llm_observe.capture._tap.Tap.headers", "llm_observe.capture._tap.Tap.whole"]
 )
 def test_a_failure_of_the_hook_never_reaches_an_async_reader(wire, lenient, monkeypatch, answers, what):
     """The bytes arrive as without us, and the failure is counted."""

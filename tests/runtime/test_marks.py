@@ -89,12 +89,13 @@ def test_what_may_be_repeated_by_its_headers(make, facts, expected):
 def test_what_cannot_be_read_is_no_retry(make):
     """The application's log lines do not suffer from what a client keeps its headers in."""
 
-    class Unreadable(Captured):
-        def complete(self):
+    class Unreadable(dict):
+        def get(self, name, default=None):
             raise ValueError
 
     first = make.captured(make.exchange(503))
     made = make.exchange(200)
-    second = after(Unreadable(made, None, None, 7, first.serial), first)
+    made.request_headers = Unreadable()
+    second = after(Captured(made, None, None, 7, first.serial), first)
 
     assert call_id(made.started_ns, 7) == second.record_id()

@@ -80,7 +80,7 @@ class Assembler:
         with contextlib.suppress(Exception):
             for item in items:
                 if isinstance(item, Captured):
-                    self._read[item.serial] = decode(item.complete(), self._endpoints)
+                    self._read[item.serial] = decode(item.exchange, self._endpoints)
 
     def records(self, item: object) -> Iterable[AnyRecord]:
         """What *item* settles."""
@@ -115,7 +115,7 @@ class Assembler:
 
     def _exchange(self, captured: Captured) -> Iterable[AnyRecord]:
         try:
-            exchange = captured.complete()
+            exchange = captured.exchange
             decoded = self._read.pop(captured.serial, None) or decode(exchange, self._endpoints)
         except BaseException:
             captured.settled("")

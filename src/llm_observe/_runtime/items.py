@@ -35,13 +35,9 @@ class Mark:
         if before is None or before.call_id is None:
             return own
         try:
-            return before.call_id if probably_repeats(before.complete(), self.complete()) else own
+            return before.call_id if probably_repeats(before.exchange, self.exchange) else own
         except Exception:  # what is held is the client's own, and the application's log lines are not to suffer from it
             return own
-
-    def complete(self) -> Exchange:
-        """The exchange, to be read. Capture may have put something off that is done now."""
-        return self.exchange
 
     def anchored(self) -> "Mark":
         """It has failed, and may be repeated now: decide whether it is one call with those before it, and let go of them."""
@@ -102,7 +98,7 @@ class Captured(Mark):
         """Whether it is one of those that are kept when others have to go: a failure, or a retry after one."""
         exchange = self.exchange
         failed = exchange.status_code is None or exchange.status_code >= 400 or exchange.end == "error"
-        return failed or self.complete().request_headers.get("x-stainless-retry-count", "0") != "0"
+        return failed or exchange.request_headers.get("x-stainless-retry-count", "0") != "0"
 
     def shed(self, room: int, most: int) -> None:
         """Let go of content until it fits in *room* bytes: of the prompt but for its ends, and of the answer; of the ends for *most*."""

@@ -4,7 +4,8 @@ What is not on it is never queued, let alone recorded: keys and cookies, and who
 """
 
 import operator
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 from llm_observe.wire.headers import REQUEST_IDS
 from llm_observe.wire.limits import LIMIT_PREFIXES
@@ -12,13 +13,46 @@ from llm_observe.wire.limits import LIMIT_PREFIXES
 Listed = tuple[bytes, bytes, bytes]
 """A header as httpx lists it: the name as written and in lower case, and the value."""
 
-Held = tuple[tuple[str, ...], tuple[Listed, ...]]
-"""Headers that are allowed, by the names we keep them under, not read yet."""
-
 _name_of: Callable[[Listed], bytes] = operator.itemgetter(1)
-_value_of: Callable[[Listed], bytes] = operator.itemgetter(2)
 
 LONGEST = 512  # characters of a value that are kept; what is read of headers is shorter
+
+
+class Held(Mapping[str, str]):
+    """Headers that are allowed, under the names we keep them by. A value is read when it is asked for: of twenty, few are.
+
+    *places* tells where in *headers* each name stands; where one comes twice, the last.
+    """
+
+    __slots__ = ("_headers", "_places")
+
+    def __init__(self, places: dict[str, int], headers: tuple[Listed, ...]) -> None:
+        self._places, self._headers = places, headers
+
+    def __getitem__(self, name: str) -> str:
+        return self._headers[self._places[name]][2][:LONGEST].decode("latin-1")
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The value of *name*."""
+        place = self._places.get(name)  # most of what is asked for is not there: an exception would cost more than all the rest
+        return default if place is None else self._headers[place][2][:LONGEST].decode("latin-1")
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._places
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+
+class _Layout(NamedTuple):
+    """Where the allowed ones stand among *width* headers: what takes them, and the place of each name in what is taken."""
+
+    width: int
+    places: dict[str, int]
+    take: Callable[[list[Listed]], tuple[Listed, ...]]
 
 
 class AllowedHeaders(dict[bytes | str, str]):
@@ -33,7 +67,7 @@ class AllowedHeaders(dict[bytes | str, str]):
     def __init__(self, *names: str, prefixes: tuple[str, ...] = ()) -> None:
         super().__init__()
         self._allowed, self._prefixes = frozenset(names), prefixes
-        self.layouts: dict[tuple[bytes, ...], tuple[tuple[str, ...], Callable[[list[Listed]], tuple[Listed, ...]]]] = {}
+        self.layouts: dict[bytes, _Layout] = {}
 
     def __missing__(self, raw: bytes | str) -> str:
         name = (raw.decode("latin-1") if isinstance(raw, bytes) else raw).lower()
@@ -47,38 +81,30 @@ class AllowedHeaders(dict[bytes | str, str]):
         return {name: value[:LONGEST].decode("latin-1") for raw, value in headers if (name := self[raw])}
 
     def hold(self, headers: list[Listed]) -> Held:
-        """:meth:`pick` from the list that httpx' headers are, but for reading them: :func:`read` does, in the sink.
+        """:meth:`pick` from the list that httpx' headers are, but for reading them.
 
         A client sends the same names each time, and so does a server: who has seen them before knows where the allowed ones stand.
         Twenty headers cost 1 us this way. What is not allowed is not held.
         """
-        names = tuple(map(_name_of, headers))
-        layout = self.layouts.get(names) or self._layout(names)
-        return layout[0], layout[1](headers)
+        names = b"\n".join(map(_name_of, headers))
+        layout = self.layouts.get(names)
+        if layout is None or layout.width != len(headers):
+            layout = self._layout(names, headers)
+        return Held(layout.places, layout.take(headers))
 
-    def _layout(self, names: tuple[bytes, ...]) -> tuple[tuple[str, ...], Callable[[list[Listed]], tuple[Listed, ...]]]:
-        places = [place for place, raw in enumerate(names) if self[raw]]
-        take = operator.itemgetter(*places) if len(places) > 1 else lambda headers: tuple(headers[place] for place in places)
-        layout = tuple(self[names[place]] for place in places), take
-        if len(self.layouts) < self.MOST_LAYOUTS:
+    def _layout(self, names: bytes, headers: list[Listed]) -> _Layout:
+        kept = [(place, name) for place, header in enumerate(headers) if (name := self[header[1]])]
+        at = [place for place, _ in kept]
+        take = operator.itemgetter(*at) if len(at) > 1 else lambda headers: tuple(headers[place] for place in at)
+        layout = _Layout(len(headers), {name: number for number, (_, name) in enumerate(kept)}, take)
+        # With a line end inside a name, which HTTP does not know, others could be written the same.
+        if names.count(b"\n") + 1 == len(headers) and len(self.layouts) < self.MOST_LAYOUTS:
             self.layouts[names] = layout
         return layout
 
     def pick_text(self, headers: Iterable[tuple[str, str | bytes]]) -> dict[str, str]:
         """:meth:`pick` from the dict that a library makes of them."""
         return {name: value[:LONGEST] if type(value) is str else _text(value) for raw, value in headers if (name := self[raw])}
-
-
-def read(held: Held) -> dict[str, str]:
-    """What was held, as :meth:`AllowedHeaders.pick` would have picked it."""
-    names, headers = held
-    values = list(map(_value_of, headers))
-    joined = b"\n".join(values)
-    if len(joined) <= LONGEST or max(map(len, values)) <= LONGEST:
-        texts = joined.decode("latin-1").split("\n")  # all at once: a line end is in no value that came over HTTP
-        if len(texts) == len(names):
-            return dict(zip(names, texts, strict=True))
-    return {name: value[:LONGEST].decode("latin-1") for name, value in zip(names, values, strict=True)}
 
 
 def _text(value: object) -> str:

@@ -5,7 +5,7 @@ Everything here runs on the application's thread: stamp, keep the reference, go 
 
 import os
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from llm_observe._runtime.around import enrich
 from llm_observe._runtime.clock import serials
@@ -13,7 +13,6 @@ from llm_observe._runtime.default import existing
 from llm_observe._runtime.items import Captured, last_attempt
 from llm_observe._runtime.observer import Observer
 from llm_observe._runtime.scope import SUPPRESSED, Frame, frame, under
-from llm_observe.capture._headers import Held, read
 from llm_observe.capture._words import harmless
 from llm_observe.records import End, Exchange
 
@@ -44,26 +43,10 @@ def _nowhere(_: object) -> None:
 class Tap(Captured):
     """One exchange being watched. ``end`` may come from anywhere, the garbage collector too; the first one counts."""
 
-    __slots__ = (
-        "_answered",
-        "_asked",
-        "_handover",
-        "_keep",
-        "_lent",
-        "_most",
-        "_now",
-        "_over",
-        "_room",
-        "_stamp",
-        "_tail_room",
-        "_tail_size",
-        "observer",
-    )
+    __slots__ = ("_handover", "_keep", "_lent", "_most", "_now", "_over", "_room", "_stamp", "_tail_room", "_tail_size", "observer")
 
     def __init__(self, observer: Observer, exchange: Exchange, *, room: int) -> None:
         here = frame.get()
-        self._asked: Held | None = None
-        self._answered: Held | None = None
         self.serial = serial = serials.next()
         self.exchange, self.observer, self.span_id, self.call_id = exchange, observer, None, None
         before = last_attempt.get()
@@ -93,34 +76,11 @@ class Tap(Captured):
         if self.around is not None and self.scope is not None:
             enrich(self.around, self.scope)
 
-    def headers(self, status_code: int, headers: dict[str, str]) -> None:
+    def headers(self, status_code: int, headers: Mapping[str, str]) -> None:
         """The answer has begun, with these *headers* among others."""
         exchange = self.exchange
         exchange.status_code = status_code
         exchange.response_headers = headers
-
-    def hold(self, asked: Held) -> None:
-        """The request's headers, to be read later."""
-        self._asked = asked
-
-    def holds(self, status_code: int, answered: Held) -> None:
-        """:meth:`headers`, to be read later."""
-        self.exchange.status_code = status_code
-        self._answered = answered
-
-    def complete(self) -> Exchange:
-        """The exchange with the headers that were held, read now."""
-        exchange, asked, answered = self.exchange, self._asked, self._answered
-        if asked is not None:  # by the sink, and by a log line that does not wait for it: both read the same
-            exchange.request_headers, self._asked = read(asked), None
-        if answered is not None:
-            exchange.response_headers, self._answered = read(answered), None
-        return exchange
-
-    def settled(self, call_id: str) -> None:
-        """It is on record, or refused: nothing of it is kept."""
-        self._asked = self._answered = None
-        super().settled(call_id)
 
     def stream(self) -> None:
         """The answer comes piece by piece, and the application takes it so."""
@@ -160,7 +120,7 @@ class Tap(Captured):
             exchange.chunks, exchange.tail = [data[:end]], [data[-end:]]
             exchange.shed = (*exchange.shed, "middle")
 
-    def asked(self, body: bytes | None, headers: dict[str, str]) -> None:
+    def asked(self, body: bytes | None, headers: Mapping[str, str]) -> None:
         """What the request says, where that is known later than its address."""
         exchange = self.exchange
         exchange.request_headers = headers

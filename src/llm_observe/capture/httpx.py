@@ -66,6 +66,9 @@ def begin(hook: ClientHook, request: Any) -> Tap | None:
             host=host,
             port=place.port or (80 if place.scheme == "http" else 443),
             path=path,
+            request_headers=REQUEST_HEADERS.hold(headers._list)  # noqa: SLF001 - see _is_known
+            if hook.known
+            else REQUEST_HEADERS.pick(headers.raw),
             request_size=size,
         )
         if size > room:
@@ -73,10 +76,6 @@ def begin(hook: ClientHook, request: Any) -> Tap | None:
         else:
             exchange.request_body = body
         tap = Tap(observer, exchange, room=room)
-        if hook.known:
-            tap.hold(REQUEST_HEADERS.hold(headers._list))  # noqa: SLF001 - see _is_known
-        else:
-            exchange.request_headers = REQUEST_HEADERS.pick(headers.raw)
         if observer.propagate:
             inject(tap, headers)
         return tap
@@ -89,10 +88,8 @@ def answered(hook: ClientHook, tap: Tap, response: Any) -> None:
     """The answer's headers are there: take them, and its body or a watch over it."""
     try:
         headers = response.headers
-        if hook.known:
-            tap.holds(response.status_code, RESPONSE_HEADERS.hold(headers._list))  # noqa: SLF001 - see _is_known
-        else:
-            tap.headers(response.status_code, RESPONSE_HEADERS.pick(headers.raw))
+        held = RESPONSE_HEADERS.hold(headers._list) if hook.known else RESPONSE_HEADERS.pick(headers.raw)  # noqa: SLF001 - see _is_known
+        tap.headers(response.status_code, held)
         if response.is_stream_consumed or response.is_closed:
             try:
                 content = response.content

@@ -1,6 +1,6 @@
 """One HTTP attempt as the capture saw it: references and instants, nothing parsed."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import msgspec
@@ -20,14 +20,14 @@ class Exchange(msgspec.Struct, kw_only=True, gc=False):
     host: str
     path: str
     port: int | None = None
-    request_headers: dict[str, str] = {}
+    request_headers: Mapping[str, str] = {}
     request_body: bytes | None = None
     request_ends: tuple[bytes, bytes] | None = None  # its first and last bytes, where it was too long to keep
     request_size: int = 0
     started_ns: int = 0
     began: int = 0
     status_code: int | None = None
-    response_headers: dict[str, str] = {}
+    response_headers: Mapping[str, str] = {}
     chunks: list[bytes] = []
     chunk_times: list[int] = []
     tail: Sequence[bytes] = ()  # the end of a response too long to keep whole

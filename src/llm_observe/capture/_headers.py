@@ -84,7 +84,7 @@ class AllowedHeaders(dict[bytes | str, str]):
         """:meth:`pick` from the list that httpx' headers are, but for reading them.
 
         A client sends the same names each time, and so does a server: who has seen them before knows where the allowed ones stand.
-        Twenty headers cost 1 us this way. What is not allowed is not held.
+        Fifteen headers are 12,000 instructions this way. What is not allowed is not held.
         """
         names = b"\n".join(map(_name_of, headers))
         layout = self.layouts.get(names)

@@ -295,7 +295,8 @@ def test_after_the_shutdown_everything_is_counted_as_disabled(observe, memory):
     assert ({"disabled": 2}, True, False, True) == (numbers.dropped, numbers.balanced, observer.sink.running, observer.flush(60))
 
 
-def test_exporters_that_cannot_close_hold_nobody_up(observe, caplog):
+@pytest.mark.parametrize("error", [OSError, SystemExit, KeyboardInterrupt])
+def test_exporters_that_cannot_close_hold_nobody_up(observe, caplog, error):
     """One hangs, one fails, the third is closed all the same."""
     import anyio
 
@@ -306,7 +307,7 @@ def test_exporters_that_cannot_close_hold_nobody_up(observe, caplog):
 
     class Fails(Hangs):
         async def aclose(self):
-            raise OSError("no")
+            raise error("no")
 
     class Closes(Hangs):
         done = False
@@ -320,7 +321,7 @@ def test_exporters_that_cannot_close_hold_nobody_up(observe, caplog):
     began = time.monotonic()
     observer.shutdown(50)
 
-    assert (True, True, 1) == (closes.done, time.monotonic() - began < 30, observer.guard.errors)
+    assert (True, True, 1, 0) == (closes.done, time.monotonic() - began < 30, observer.guard.errors, observer.sink.restarts)
 
 
 # --- failures of our own ---------------------------------------------------------------------------------------------

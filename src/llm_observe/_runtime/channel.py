@@ -6,6 +6,7 @@ The age of a batch counts from its first record. The queue is a deque and not an
 
 import asyncio
 import random
+import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
@@ -265,8 +266,8 @@ class Channel:
                 lost = len(parcels) if error.count is None else min(error.count, len(parcels))
                 self._settle(parcels, lost, error.reason)
                 break
-            except (Exception, SystemExit, asyncio.CancelledError) as error:  # whatever a user's exporter raises: the batch comes back
-                if isinstance(error, asyncio.CancelledError) and _cancelled():
+            except (Exception, SystemExit, KeyboardInterrupt, asyncio.CancelledError) as error:  # whatever a user's exporter raises
+                if _meant_for_us(error):
                     raise
                 self._failed(error)
                 await self._back_off(tries, error.after if isinstance(error, RetryLater) else None)
@@ -322,7 +323,9 @@ async def wait(event: asyncio.Event, seconds: float | None) -> None:
             alarm.cancel()
 
 
-def _cancelled() -> bool:
-    """Whether it is this task that is cancelled, and not something inside an exporter."""
+def _meant_for_us(error: BaseException) -> bool:
+    """Whether this task or this process is to end, and not something inside an exporter."""
+    if isinstance(error, KeyboardInterrupt):
+        return threading.current_thread() is threading.main_thread()
     task = asyncio.current_task()
-    return task is None or task.cancelling() > 0
+    return isinstance(error, asyncio.CancelledError) and (task is None or task.cancelling() > 0)

@@ -345,7 +345,7 @@ class Sink:
         if close is not None:
             try:
                 await close()
-            except Exception as error:
+            except (Exception, SystemExit, KeyboardInterrupt) as error:
                 self.guard.caught(error, f"closing {channel.name}")
 
 

@@ -380,6 +380,7 @@ def test_a_loop_that_always_crashes_does_not_spin_nor_outlast_its_deadline(obser
     observer.shutdown(0.3)
 
     assert (True, True, True) == (few <= 4, time.monotonic() - began < 5, balanced(observer))
+    assert 40 > observer.sink.restarts  # in 0.3 s, and without a pause there are hundreds
 
 
 def test_a_strict_sink_dies_of_its_failures_and_the_next_item_starts_another(observe, memory, monkeypatch):

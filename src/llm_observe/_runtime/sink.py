@@ -167,6 +167,9 @@ class Sink:
                         raise  # the process is on its way out, and somebody has lost patience
                     self.restarts += 1
                     self.guard.caught(error, "the sink")
+                    if self._stopping.is_set():
+                        time.sleep(FIRST_PAUSE)
+                        continue
                     pause = FIRST_PAUSE if time.monotonic() - began > LONGEST_PAUSE else min(10 * pause, LONGEST_PAUSE)
                     self._stopping.wait(pause)
         finally:

@@ -2,9 +2,12 @@
 
 import asyncio
 import gc
+import inspect
 from contextlib import closing
 
 import pytest
+
+from llm_observe import capture
 
 
 class Interrupt(Exception):
@@ -491,4 +494,59 @@ def test_an_inner_async_generator_is_closed_at_once(wire, llm_records, answers):
             await response.aclose()
             return seen
 
-    assert [True] == asyncio.run(main()) or wire.name == "httpx"
+    assert [True] == asyncio.run(main())
+
+
+def frames_above():
+    """How many frames lead to whoever asks, each generator among them one."""
+    return len(inspect.stack(0))
+
+
+def frames_of_a_piece(wire):
+    """How many frames lead to where a piece is made: of a stream that is read by a client, and by one that is async."""
+
+    class Counts(wire.library.SyncByteStream, wire.library.AsyncByteStream):
+        def __iter__(self):
+            yield b"%d" % frames_above()
+
+        async def __aiter__(self):
+            yield b"%d" % frames_above()
+
+    transport = wire.library.MockTransport(lambda request: wire.library.Response(200, stream=Counts()))
+
+    async def read():
+        async with wire.library.AsyncClient(transport=transport) as client:
+            return await (await client.send(wire.request(client), stream=True)).aread()
+
+    with wire.library.Client(transport=transport) as client:
+        return client.send(wire.request(client), stream=True).read(), asyncio.run(read())
+
+
+def test_a_piece_goes_through_as_many_generators_as_without_us(wire, llm_records):
+    """We pass it on where the client's own stream did: that is what watching costs least at."""
+    watched = frames_of_a_piece(wire)
+    capture.uninstall()
+    try:
+        bare = frames_of_a_piece(wire)
+    finally:
+        capture.install()
+
+    assert ([bare], 2) == ([watched], len(llm_records.calls))
+
+
+def test_what_others_have_done_to_the_clients_own_streams_is_done(wire, llm_records, answers, monkeypatch):
+    """Another tool's hook between the client and its transport sees each piece still."""
+    seen = []
+    bound = wire.library._client.BoundSyncStream
+    passed_on = bound.__iter__
+
+    def noting(self):
+        for piece in passed_on(self):
+            seen.append(piece)
+            yield piece
+
+    monkeypatch.setattr(bound, "__iter__", noting)
+    with wire.client() as client, closing(client.send(wire.request(client), stream=True)) as response:
+        response.read()
+
+    assert answers.pieces == seen

@@ -109,8 +109,8 @@ def answered(hook: ClientHook, tap: Tap, response: Any) -> None:
 class Tapped:
     """A response's stream, watched: every chunk goes on untouched and in order. What else it has and does is the stream's own."""
 
-    def __init__(self, inner: Any, tap: Tap) -> None:
-        self._inner, self._tap = inner, tap
+    def __init__(self, inner: Any, source: Any, tap: Tap) -> None:
+        self._inner, self._source, self._tap = inner, source, tap  # what is closed, and where its chunks come from
 
     def __getattr__(self, attribute: str) -> Any:
         return getattr(self._inner, attribute)
@@ -129,7 +129,7 @@ class SyncTapped(Tapped):
         tap = self._tap
         now, stamp, keep, left = tap.ways()
         try:
-            for data in self._inner:
+            for data in self._source:
                 try:
                     stamp(now())
                     keep(data)
@@ -161,7 +161,7 @@ class AsyncTapped(Tapped):
     async def __aiter__(self) -> AsyncIterator[bytes]:
         tap = self._tap
         now, stamp, keep, left = tap.ways()
-        stream = self._inner.__aiter__()
+        stream = self._source.__aiter__()
         try:
             async for data in stream:
                 try:
@@ -175,13 +175,15 @@ class AsyncTapped(Tapped):
                 yield data
         except GeneratorExit:
             tap.end("closed")
-            if isinstance(stream, AsyncGenerator):  # as httpx2 does: an async generator that is dropped closes a turn of the loop later
-                await stream.aclose()
             raise
         except BaseException as error:
             tap.fail(error)
             raise
-        tap.end("eof")
+        else:
+            tap.end("eof")
+        finally:
+            if isinstance(stream, AsyncGenerator):  # as httpx2 does: an async generator that is dropped closes a turn of the loop later
+                await stream.aclose()
 
     async def aclose(self) -> None:
         """Close the stream: what came until now is what there is."""
@@ -194,16 +196,36 @@ class AsyncTapped(Tapped):
 def _tapped(library: ModuleType) -> Callable[[Any, Tap], Any]:
     """What makes a watched stream of a stream. *library* asks its streams for their colour, so they keep theirs."""
     synchronous, asynchronous = library.SyncByteStream, library.AsyncByteStream
+    client = getattr(library, "_client", None)
+    bound, bound_async = getattr(client, "BoundSyncStream", None), getattr(client, "BoundAsyncStream", None)
     sync = type("SyncTapped", (SyncTapped, synchronous), {})
     async_ = type("AsyncTapped", (AsyncTapped, asynchronous), {})
     both = type("BothTapped", (sync, async_), {})
 
     def tapped(stream: Any, tap: Tap) -> Any:
+        kind = type(stream)
+        if kind is bound:
+            return sync(stream, _source(stream, kind.__iter__), tap)
+        if kind is bound_async:
+            return async_(stream, _source(stream, kind.__aiter__), tap)
         if not isinstance(stream, asynchronous):
-            return sync(stream, tap)
-        return both(stream, tap) if isinstance(stream, synchronous) else async_(stream, tap)
+            return sync(stream, stream, tap)
+        return both(stream, stream, tap) if isinstance(stream, synchronous) else async_(stream, stream, tap)
 
     return tapped
+
+
+PASSING = frozenset({"_stream", "__aiter__", "isinstance", "AsyncGenerator", "aclose"})
+"""All the names there are in what passes on the chunks of ``_stream`` and does nothing to them."""
+
+
+def _source(stream: Any, iterate: Any) -> Any:
+    """Where the chunks of the client's own *stream* come from: what it passes on, ours passes on in its place, and saves a generator.
+
+    A chunk goes through as many as without us then. Where *iterate* is not what we know, it is the *stream* itself.
+    """
+    code = getattr(iterate, "__code__", None)
+    return stream._stream if code is not None and PASSING.issuperset(code.co_names) else stream  # noqa: SLF001 - looked at in this line
 
 
 def _is_known(library: ModuleType) -> bool:

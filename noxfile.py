@@ -14,13 +14,14 @@ import nox
 HERE = Path(__file__).parent
 PYTHONS = nox.project.python_versions(tomllib.loads((HERE / "pyproject.toml").read_text()))
 WHEELS = HERE / ".nox" / "wheels"
+COMPILED = {"UV_COMPILE_BYTECODE": "1"}  # all at once, where tests start many processes; elsewhere Python compiles what it imports
 COVERAGE = {"COVERAGE_FILE": str(HERE / ".nox" / "covered" / "data")}  # absolute: tests start processes in other folders
 
 # Real servers run in some tests: a file's tests stay in one worker, in their order.
 ELSEWHERE = [f"--ignore=tests/{name}" for name in ("faults", "neighbours", "phoenix", "sdks")]  # each has a run of its own
 PYTEST = ["-m", "pytest", "-n", "3", "--dist", "loadfile"]
 FAULTS = ["-m", "pytest", "-n", "4", "tests/faults"]  # they wait more than they work
-# What takes twice as long when its lines are traced, and comes to few that nothing else comes to: whole programs, and thousands of answers.
+# What takes twice as long when its lines are traced, and comes to few that nothing else comes to: whole programs, thousands of answers, and faults.
 UNTRACED = [
     f"tests/{name}"
     for name in ("cli/test_demo.py", "examples", "servers", "test_bench.py", "testing/test_plugin.py", "wire/test_corpus.py")
@@ -29,8 +30,7 @@ UNTRACED += map(str, sorted(Path("tests").glob("**/test_resilience.py")))
 
 nox.needs_version = ">=2025.5.1"
 nox.options.default_venv_backend = "uv|virtualenv"
-os.environ["UV_COMPILE_BYTECODE"] = "1"  # once a session, and not in each of the processes that tests start
-os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # nor are the tests themselves to be compiled by each worker of each session
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # what is imported is compiled once, and not by each worker of each session
 nox.options.download_python = "never"  # a Python that the machine lacks is skipped and said so; under CI it fails
 
 # pyenv's shims answer for the versions that are named, as a rule one. Name all, the one in use first.
@@ -59,7 +59,7 @@ def wheel(session: nox.Session) -> None:
 @nox.session(python=PYTHONS, requires=["wheel"])
 def tests(session: nox.Session) -> None:
     """The wheel with every extra: all tests, every example in README and docs, and the fault matrix."""
-    session.install(f"llm-observe[all] @ file://{built()}", "--group", "tests", "--group", "sockets", "--group", "servers")
+    session.install(f"llm-observe[all] @ file://{built()}", "--group", "tests", "--group", "sockets", "--group", "servers", env=COMPILED)
     if session.posargs:
         session.run("python", *PYTEST, *ELSEWHERE, *session.posargs)
     elif session.python != PYTHONS[0]:  # tracing takes half as long again, and one Python's lines are all there are
@@ -68,7 +68,7 @@ def tests(session: nox.Session) -> None:
     else:
         Path(COVERAGE["COVERAGE_FILE"]).parent.mkdir(parents=True, exist_ok=True)
         session.run("coverage", "run", *PYTEST, *ELSEWHERE, *(f"--ignore={path}" for path in UNTRACED), env=COVERAGE)
-        session.run("coverage", "run", *FAULTS, env=COVERAGE)
+        session.run("python", *FAULTS)
         session.run("python", *PYTEST, *UNTRACED)
         session.notify("coverage")
 
@@ -97,7 +97,7 @@ def bare(session: nox.Session) -> None:
 @nox.session(python=PYTHONS[0], venv_backend="uv", requires=["wheel"])
 def oldest(session: nox.Session) -> None:
     """The wheel with the versions that our lower bounds promise."""
-    session.install("--resolution", "lowest-direct", "-r", "pyproject.toml", "--extra", "all", "--group", "tests")
+    session.install("--resolution", "lowest-direct", "-r", "pyproject.toml", "--extra", "all", "--group", "tests", env=COMPILED)
     session.install("--no-deps", built())
     session.run("python", *PYTEST, *ELSEWHERE, *session.posargs, env={"OLDEST": "1"})
 

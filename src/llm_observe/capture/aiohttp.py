@@ -16,7 +16,7 @@ from llm_observe.capture._begin import as_bytes, begun
 from llm_observe.capture._headers import REQUEST_HEADERS, RESPONSE_HEADERS
 from llm_observe.capture._hook import Hook, watch
 from llm_observe.capture._propagation import inject
-from llm_observe.capture._tap import Tap, carriers, sending
+from llm_observe.capture._tap import Tap, carried, carriers, sending
 from llm_observe.capture._watched import Watched
 from llm_observe.wire import may_be_call
 
@@ -24,11 +24,15 @@ from llm_observe.wire import may_be_call
 def begin(hook: Hook, session: Any, method: Any, address: Any) -> Tap | None:
     """The tap for a request to *address*, a URL or its text; None for what is none of our business."""
     try:
+        if sending and last_attempt.get().serial in sending:  # it is what carries that, as a rule, and there is no more to find out
+            url = session._build_url(address)  # noqa: SLF001 - joins it to the session's base
+            if carried(url.host, url.port):
+                return None
         verb = method.upper()
         text = address if isinstance(address, str) else address.raw_path
         if not may_be_call(verb, text):
             return None
-    except AttributeError:  # what is neither; the library will say so
+    except (AttributeError, TypeError, ValueError):  # what is neither; the library will say so
         return None
     try:
         try:

@@ -550,3 +550,24 @@ def test_what_others_have_done_to_the_clients_own_streams_is_done(wire, llm_reco
         response.read()
 
     assert answers.pieces == seen
+
+
+def test_what_others_have_done_to_the_clients_own_async_streams_is_done(wire, llm_records, answers, monkeypatch):
+    """The same, where the client is async."""
+    seen = []
+    bound = wire.library._client.BoundAsyncStream
+    passed_on = bound.__aiter__
+
+    async def noting(self):
+        async for piece in passed_on(self):
+            seen.append(piece)
+            yield piece
+
+    async def main():
+        async with wire.aclient() as client:
+            await (await client.send(wire.request(client), stream=True)).aread()
+
+    monkeypatch.setattr(bound, "__aiter__", noting)
+    asyncio.run(main())
+
+    assert answers.pieces == seen

@@ -267,7 +267,7 @@ class Channel:
                 self._settle(parcels, lost, error.reason)
                 break
             except (Exception, SystemExit, KeyboardInterrupt, asyncio.CancelledError) as error:  # whatever a user's exporter raises
-                if _meant_for_us(error):
+                if meant_for_us(error):
                     raise
                 self._failed(error)
                 await self._back_off(tries, error.after if isinstance(error, RetryLater) else None)
@@ -323,7 +323,7 @@ async def wait(event: asyncio.Event, seconds: float | None) -> None:
             alarm.cancel()
 
 
-def _meant_for_us(error: BaseException) -> bool:
+def meant_for_us(error: BaseException) -> bool:
     """Whether this task or this process is to end, and not something inside an exporter."""
     if isinstance(error, KeyboardInterrupt):
         return threading.current_thread() is threading.main_thread()

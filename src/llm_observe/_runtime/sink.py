@@ -24,7 +24,7 @@ import anyio
 import anyio._backends._asyncio
 
 from llm_observe._runtime.assemble import Assembler
-from llm_observe._runtime.channel import Channel, wait
+from llm_observe._runtime.channel import Channel, meant_for_us, wait
 from llm_observe._runtime.guard import Guard
 from llm_observe._runtime.handover import Handover, Item
 from llm_observe._runtime.items import Captured, Flush, Settle
@@ -349,6 +349,8 @@ class Sink:
             try:
                 await close()
             except (Exception, SystemExit, KeyboardInterrupt) as error:
+                if meant_for_us(error):
+                    raise
                 self.guard.caught(error, f"closing {channel.name}")
 
 

@@ -25,7 +25,7 @@ def begin(hook: Hook, session: Any, method: Any, address: Any) -> Tap | None:
     """The tap for a request to *address*, a URL or its text; None for what is none of our business."""
     try:
         if sending and last_attempt.get().serial in sending:  # it is what carries that, as a rule, and there is no more to find out
-            url = session._build_url(address)  # noqa: SLF001 - joins it to the session's base
+            url = _joined(session, address)
             if carried(url.host, url.port):
                 return None
         verb = method.upper()
@@ -36,13 +36,17 @@ def begin(hook: Hook, session: Any, method: Any, address: Any) -> Tap | None:
         return None
     try:
         try:
-            url = session._build_url(address)  # noqa: SLF001 - joins it to the session's base
+            url = _joined(session, address)
         except ValueError:  # no URL; the library will say so
             return None
         return begun(hook, verb, host=url.host or "", port=url.port, path=url.raw_path)
     except Exception as error:
         hook.caught(error, None)
         return None
+
+
+def _joined(session: Any, address: Any) -> Any:
+    return session._build_url(address)  # noqa: SLF001 - the only way to learn the session's base in every version
 
 
 def asked(hook: Hook, request: Any) -> None:

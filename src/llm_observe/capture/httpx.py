@@ -225,7 +225,7 @@ def _source(stream: Any, iterate: Any) -> Any:
     A chunk goes through as many as without us then. Where *iterate* is not what we know, it is the *stream* itself.
     """
     code = getattr(iterate, "__code__", None)
-    return stream._stream if code is not None and PASSING.issuperset(code.co_names) else stream  # noqa: SLF001 - looked at in this line
+    return stream._stream if code is not None and PASSING.issuperset(code.co_names) else stream  # noqa: SLF001 - their code has been seen to use it
 
 
 def _is_known(library: ModuleType) -> bool:

@@ -296,9 +296,15 @@ def test_a_task_cancelled_in_the_middle_of_a_stream(sdk, llm_provider, llm_recor
 def test_a_task_cancelled_while_it_waits_for_an_answer(sdk, llm_provider, llm_records):
     """`asyncio.timeout` and the like: cancelled, and never retried."""
 
+    async def expire_when_it_has_arrived(deadline):
+        while not llm_provider.requests:  # noqa: ASYNC110 - they come from another thread, which sets no event of asyncio
+            await asyncio.sleep(0.01)
+        deadline.reschedule(0)
+
     async def use(client):
         with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.2):
+            async with asyncio.timeout(None) as deadline, asyncio.TaskGroup() as tasks:
+                tasks.create_task(expire_when_it_has_arrived(deadline))
                 await sdk.ask(client, "m")
 
     llm_provider.route("m", Reply(delay=30))
